@@ -1,0 +1,138 @@
+"""All settings of Lakefront, in one place.
+
+Every field can be set by an environment variable with the prefix ``LAKEFRONT_`` (``LAKEFRONT_DATABASE_URL``). What is not
+set that way is read from ``runtime.json`` in the data folder, which ``lakefront up`` writes with the ports and addresses it
+chose, so that every process, notebook and test finds the same servers. Secrets live apart, in ``lakefront.secrets``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def data_folder() -> Path:
+    """The folder that holds everything Lakefront writes: ``LAKEFRONT_HOME``, by default ``var/`` in the checkout."""
+    return Path(os.environ.get("LAKEFRONT_HOME") or CHECKOUT / "var").expanduser().resolve()
+
+
+class RuntimeFile(PydanticBaseSettingsSource):
+    """Settings that ``lakefront up`` chose (ports, addresses), read from ``runtime.json`` in the data folder."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return self._values().get(field_name), field_name, False
+
+    def _values(self) -> dict[str, Any]:
+        try:
+            values = json.loads((data_folder() / "runtime.json").read_text())
+        except FileNotFoundError:
+            return {}
+        known = self.settings_cls.model_fields
+        return {name: value for name, value in values.items() if name in known}
+
+    def __call__(self) -> dict[str, Any]:
+        return self._values()
+
+
+class Settings(BaseSettings):
+    """Addresses, ports and limits. Fields without a server address mean: use the embedded one in the data folder."""
+
+    model_config = SettingsConfigDict(env_prefix="LAKEFRONT_", extra="ignore")
+
+    home: Path = Field(default_factory=data_folder, description="Folder for everything that Lakefront writes.")
+
+    # Servers. Empty means the embedded one, started by `lakefront up`.
+    database_url: str = Field("", description="PostgreSQL, as postgresql://user:password@host:port/name.")
+    bus_url: str = Field("", description="Redis that carries the event bus: append-only, never evicts.")
+    store_url: str = Field("", description="Redis for caches, limits and Feast's online features.")
+    lake_url: str = Field("", description="Folder or URI (s3://…) of the Delta lake; empty: lake/ in the data folder.")
+    models_url: str = Field("", description="Folder of model artefacts; empty: models/ in the data folder.")
+
+    host: str = Field("127.0.0.1", description="Address that the HTTP servers listen on.")
+    api_port: int = 8000
+    dashboards_port: int = 8001
+    dagster_port: int = 3000
+    postgres_port: int = 5460
+    bus_port: int = 6391
+    store_port: int = 6392
+    supervisor_port: int = 9091
+    api_workers: int = Field(2, ge=1, description="Processes that answer the storefront API.")
+    database_pool_size: int = Field(4, ge=1, description="PostgreSQL connections of one API worker.")
+
+    # The bus
+    bus_partitions: int = Field(4, ge=1, le=64, description="Partitions of each stream; fixed once there is data.")
+    relay_poll_milliseconds: int = Field(15, ge=1)
+    lake_writer_flush_seconds: float = Field(1.5, gt=0, description="Longest time an event waits for its bronze commit.")
+
+    # Decisions in the core
+    online_store_deadline_milliseconds: float = Field(50.0, gt=0, description="After this a decision falls back.")
+    bus_deadline_milliseconds: float = Field(2000.0, gt=0, description="After this clickstream is refused with 503.")
+    price_change_limit: float = Field(0.20, gt=0, lt=1, description="A price may differ from its base by this share.")
+    price_auto_approve_limit: float = Field(0.03, ge=0, lt=1, description="Proposals below this need no person.")
+    chargeback_window_days: int = Field(7, ge=1, description="Younger orders are not yet known to be honest.")
+
+    # Limits and tokens
+    rate_limit_per_minute: int = Field(100, ge=1, description="Requests a minute of one user or address.")
+    access_token_minutes: int = Field(15, ge=1)
+    refresh_token_days: int = Field(30, ge=1)
+
+    # Simulation
+    simulation: bool = Field(False, description="Lets the clock move and trusts X-Forwarded-For from loopback.")
+    simulation_lifts_rate_limit: bool = Field(True, description="Simulated accounts are not rate limited.")
+
+    # Java and Spark
+    java_home: str = Field("", description="Java 17 or 21; empty: the machine's own, else the wheel's.")
+    spark_jars_folder: str = Field("", description="Folder of Delta's jars where Maven Central cannot be reached.")
+    spark_master: str = "local[2]"
+    spark_driver_memory: str = "1g"
+
+    # Telemetry
+    log_level: str = "INFO"
+    otlp_endpoint: str = Field("", description="OpenTelemetry collector; empty: spans are only in the logs' ids.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, RuntimeFile(settings_cls)
+
+    @property
+    def lake_uri(self) -> str:
+        """Root of the Delta lake, without a trailing slash."""
+        return (self.lake_url or str(self.home / "lake")).rstrip("/")
+
+    @property
+    def models_folder(self) -> Path:
+        """Root of the model artefacts."""
+        return Path(self.models_url) if self.models_url else self.home / "models"
+
+    @property
+    def api_url(self) -> str:
+        return f"http://{self.host}:{self.api_port}"
+
+    @property
+    def dashboards_url(self) -> str:
+        return f"http://{self.host}:{self.dashboards_port}"
+
+    @property
+    def dagster_url(self) -> str:
+        return f"http://{self.host}:{self.dagster_port}"
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once. Tests that change the environment call ``settings.cache_clear()``."""
+    return Settings()
