@@ -1,0 +1,193 @@
+"""The features by name, and the functions that compute them: batch, stream, training and serving call these and no others.
+
+Pure Python without dependencies, since the storefront's workers import it. A stream feature is a list of recent raw items;
+what a decision counts in a window is computed from them at the decision's own time, so that a count decays, a replay cannot
+double it and a training set can be computed as of any moment.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+RECENT_LIMIT = 50
+"""Items kept per entity and kind, the latest ones."""
+
+# Entities: the Feast name is also the name of the join key.
+USER = "user"
+SESSION = "session"
+ACCOUNT = "account"
+CARD = "card"
+DEVICE = "device"
+ADDRESS = "address"
+PRODUCT = "product_id"
+
+FRAUD_ENTITIES = (ACCOUNT, CARD, DEVICE, ADDRESS)
+"""Parties of an order whose recent orders and failed payments are followed."""
+RISK_ENTITIES = (ACCOUNT, CARD, DEVICE)
+"""Parties that a published model scores."""
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+WINDOWS: dict[str, float] = {"1h": HOUR, "24h": DAY, "7d": 7 * DAY}
+"""Windows of the fraud features, in seconds. A window at T holds what happened in (T - window, T]."""
+
+INTEREST_HALF_LIFE = 2 * HOUR
+"""After this a viewed product counts half in a session's interest."""
+INTEREST_WEIGHTS: dict[str, float] = {"view": 1.0, "cart": 3.0, "order": 4.0}
+"""What an interaction says of taste, by its kind; silver.interactions uses the same kinds."""
+
+DISPOSABLE_MAIL = frozenset(
+    "10minutemail.com dispostable.com getnada.com guerrillamail.com mailinator.com sharklasers.com temp-mail.org "
+    "tempmail.com throwawaymail.com trashmail.com yopmail.com".split()
+)
+"""Mail domains that hand out throw-away addresses."""
+
+
+class Item(NamedTuple):
+    """One recent raw item of an entity."""
+
+    item_id: str
+    """Identity: an order's id, an event's id. The same item arriving twice is one item."""
+    time: float
+    """When it happened in business time, seconds since 1970 UTC."""
+    value: float = 0.0
+    """Amount of an order; weight of an interaction."""
+    party: str = ""
+    """The other side: product of a view, account of a card's order, card of an account's order; '' where unknown."""
+
+
+def with_item(items: Sequence[Item], item: Item, limit: int = RECENT_LIMIT) -> list[Item]:
+    """The recent items after one more, oldest first. Late and repeated items find their place; a replay changes nothing."""
+    if any(known.item_id == item.item_id for known in items):
+        return list(items)
+    place = bisect_right(items, (item.time, item.item_id), key=lambda known: (known.time, known.item_id))
+    return [*items[:place], item, *items[place:]][-limit:]
+
+
+def interest(items: Iterable[Item], at: float) -> dict[str, float]:
+    """What recent views and carts say of taste at a moment: product to weight, recent ones heavier, newest product first."""
+    weights: dict[str, float] = {}
+    for item in sorted((item for item in items if item.time <= at), key=lambda item: -item.time):
+        weight = item.value * 0.5 ** ((at - item.time) / INTEREST_HALF_LIFE)
+        weights[item.party] = weights.get(item.party, 0.0) + weight
+    return weights
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """Recent orders and failed payments of one party, oldest first."""
+
+    orders: Sequence[Item] = ()
+    failed: Sequence[Item] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecentActivity:
+    """What the online store knows of an order's parties. A party that the order lacks, or that the store could not be asked
+    for, is missing from ``parties`` and its features are None; one that never did anything is there with no items."""
+
+    parties: dict[str, Recent] = field(default_factory=dict)
+    risks: dict[str, float] = field(default_factory=dict)
+    """Published risk score per kind of party, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class FraudOrder:
+    """An order as the fraud features see it. Parties are keyed hashes or pseudonyms."""
+
+    order_id: str
+    total: float
+    units: int
+    lines: int
+    account: str | None = None
+    card: str | None = None
+    device: str | None = None
+    address: str | None = None
+    account_age_days: float | None = None
+    email_domain: str | None = None
+    shipping_country: str | None = None
+    network_country: str | None = None
+    payment_kind: str = "card"
+
+
+_PARTY_FEATURES = (
+    *(f"orders_{window}" for window in WINDOWS),
+    "amount_24h",
+    *(f"failed_{window}" for window in WINDOWS),
+    "hours_since_order",
+    "parties",
+)
+
+FRAUD_FEATURES: tuple[str, ...] = (
+    "order_total",
+    "order_units",
+    "order_lines",
+    "unit_price",
+    "hour_of_day",
+    "is_guest",
+    "account_age_days",
+    "mail_is_disposable",
+    "country_differs",
+    "pays_by_card",
+    *(f"{entity}_{name}" for entity in FRAUD_ENTITIES for name in _PARTY_FEATURES),
+    "amount_over_account_average",
+    "card_is_new_to_account",
+    *(f"{entity}_risk" for entity in RISK_ENTITIES),
+)
+"""Names of the fraud features, in the order of the model's columns. ``{party}_parties`` counts distinct other sides in 7 days:
+accounts that used the card, device or address, cards that the account used."""
+
+
+def fraud_features(order: FraudOrder, recent: RecentActivity, at: float) -> dict[str, float | None]:
+    """All FRAUD_FEATURES of an order at a moment (seconds since 1970 UTC). The order itself never counts, though its own
+    event may already have reached the store."""
+    mail, ships_to, comes_from = order.email_domain, order.shipping_country, order.network_country
+    features: dict[str, float | None] = {
+        "order_total": order.total,
+        "order_units": float(order.units),
+        "order_lines": float(order.lines),
+        "unit_price": order.total / order.units if order.units else None,
+        "hour_of_day": at % DAY // HOUR,
+        "is_guest": float(order.account is None),
+        "account_age_days": order.account_age_days,
+        "mail_is_disposable": None if mail is None else float(mail.lower() in DISPOSABLE_MAIL),
+        "country_differs": None if not ships_to or not comes_from else float(ships_to != comes_from),
+        "pays_by_card": float(order.payment_kind == "card"),
+    }
+    for entity in FRAUD_ENTITIES:
+        party = recent.parties.get(entity)
+        values = [None] * len(_PARTY_FEATURES) if party is None else _party_features(order.order_id, party, at)
+        features.update(zip((f"{entity}_{name}" for name in _PARTY_FEATURES), values, strict=True))
+    features |= _account_habits(order, recent.parties.get(ACCOUNT), at)
+    for entity in RISK_ENTITIES:
+        features[f"{entity}_risk"] = recent.risks.get(entity)
+    return features
+
+
+def _party_features(order_id: str, party: Recent, at: float) -> list[float | None]:
+    """Values of _PARTY_FEATURES for one party."""
+    orders = [item for item in party.orders if item.time <= at and item.item_id != order_id]
+    failed = [at - item.time for item in party.failed if item.time <= at]
+    ages = [at - item.time for item in orders]
+    week = WINDOWS["7d"]
+    return [
+        *(float(sum(age < window for age in ages)) for window in WINDOWS.values()),
+        sum(item.value for item in orders if at - item.time < DAY),
+        *(float(sum(age < window for age in failed)) for window in WINDOWS.values()),
+        min(ages) / HOUR if ages else None,
+        float(len({item.party for item in orders if item.party and at - item.time < week})),
+    ]
+
+
+def _account_habits(order: FraudOrder, account: Recent | None, at: float) -> dict[str, float | None]:
+    """How the order compares with what its account did before."""
+    known = [] if account is None else [i for i in account.orders if i.time <= at and i.item_id != order.order_id]
+    average = sum(item.value for item in known) / len(known) if known else 0.0
+    cards = {item.party for item in known if item.party}
+    return {
+        "amount_over_account_average": order.total / average if average > 0 else None,
+        "card_is_new_to_account": float(order.card not in cards) if order.card and cards else None,
+    }
