@@ -1,1 +1,1 @@
-"""Features: what decisions are made from, defined once for batch, stream, training and serving; and the Feast repository."""
+"""Features: what decisions are made from, defined once for all who use them; and the Feast repository."""

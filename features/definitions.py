@@ -1,16 +1,16 @@
-"""The features by name, and the functions that compute them: batch, stream, training and serving call these and no others.
+"""The features by name, and the functions that compute them: batch, stream, training and serving call no others.
 
-Pure Python without dependencies, since the storefront's workers import it. A stream feature is a list of recent raw items;
-what a decision counts in a window is computed from them at the decision's own time, so that a count decays, a replay cannot
-double it and a training set can be computed as of any moment.
+Pure Python without dependencies, since the storefront's workers import it. A stream feature is a list of recent raw
+items; what a decision counts in a window is computed from them at the decision's own time, so that a count decays, a
+replay cannot double it and a training set can be computed as of any moment.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 RECENT_LIMIT = 50
 """Items kept per entity and kind, the latest ones."""
@@ -40,9 +40,11 @@ INTEREST_WEIGHTS: dict[str, float] = {"view": 1.0, "cart": 3.0, "order": 4.0}
 """What an interaction says of taste, by its kind; silver.interactions uses the same kinds."""
 
 DISPOSABLE_MAIL = frozenset(
-    "10minutemail.com dispostable.com getnada.com guerrillamail.com mailinator.com sharklasers.com temp-mail.org "
-    "tempmail.com throwawaymail.com trashmail.com yopmail.com".split()
-)
+    {
+        "10minutemail.com", "dispostable.com", "getnada.com", "guerrillamail.com", "mailinator.com", "sharklasers.com",
+        "temp-mail.org", "tempmail.com", "throwawaymail.com", "trashmail.com", "yopmail.com",
+    }
+)  # fmt: skip
 """Mail domains that hand out throw-away addresses."""
 
 
@@ -59,8 +61,81 @@ class Item(NamedTuple):
     """The other side: product of a view, account of a card's order, card of an account's order; '' where unknown."""
 
 
+class ItemColumns(NamedTuple):
+    """Names of the list features that hold an entity's recent items, one list per field of ``Item``; '' where not kept."""
+
+    item_ids: str
+    times: str
+    values: str = ""
+    parties: str = ""
+
+
+VIEWED = ItemColumns("viewed_ids", "viewed_times", "viewed_weights", "viewed_product_ids")
+ORDERS = ItemColumns("order_ids", "order_times", "order_amounts", "order_parties")
+FAILED = ItemColumns("failed_ids", "failed_times")
+
+
+def items_of(features: Mapping[str, Any], columns: ItemColumns) -> list[Item]:
+    """The items that stand in an entity's list features; none where there are no lists."""
+    item_ids = features.get(columns.item_ids) or []
+    times = features.get(columns.times) or []
+    values = (features.get(columns.values) or []) if columns.values else [0.0] * len(item_ids)
+    parties = (features.get(columns.parties) or []) if columns.parties else [""] * len(item_ids)
+    return list(map(Item, item_ids, times, values, parties))
+
+
+def columns_of(items: Sequence[Item], columns: ItemColumns) -> dict[str, list[Any]]:
+    """The list features that hold these items; the reverse of ``items_of``."""
+    fields = zip(columns, zip(*items, strict=True) if items else ((),) * 4, strict=True)
+    return {name: list(values) for name, values in fields if name}
+
+
+# Types of stored features.
+STRING, DOUBLE, STRINGS, DOUBLES, FLOATS = "string", "double", "strings", "doubles", "floats"
+
+
+class View(NamedTuple):
+    """A set of features of one entity that are written together; Feast's views are made of these."""
+
+    name: str
+    entity: str
+    features: dict[str, str]
+    """Name to type."""
+    ttl_days: int
+    """Values older than this, in business time, are not used."""
+
+
+_VIEWED_LISTS = dict(zip(VIEWED, (STRINGS, DOUBLES, DOUBLES, STRINGS), strict=True))
+_ORDER_LISTS = dict(zip(ORDERS, (STRINGS, DOUBLES, DOUBLES, STRINGS), strict=True))
+_RECENT_ORDERS = {**_ORDER_LISTS, FAILED.item_ids: STRINGS, FAILED.times: DOUBLES}
+_RISK = {"score": DOUBLE, "model_version": STRING}
+
+USER_RECENT = View("user_recent", USER, _VIEWED_LISTS, 30)
+SESSION_RECENT = View("session_recent", SESSION, _VIEWED_LISTS, 2)
+PARTY_RECENT = {entity: View(f"{entity}_recent", entity, _RECENT_ORDERS, 90) for entity in FRAUD_ENTITIES}
+CUSTOMER_PROFILE = View(
+    "customer_profile",
+    USER,
+    dict.fromkeys(("orders", "spend", "average_order_value", "orders_90d", "chargebacks"), DOUBLE),
+    30,
+)
+USER_RECOMMENDATIONS = View(
+    "user_recommendations", USER, {"vector": FLOATS, "product_ids": STRINGS, "model_version": STRING}, 30
+)
+PARTY_RISK = {entity: View(f"{entity}_risk", entity, _RISK, 30) for entity in RISK_ENTITIES}
+PRODUCT_PRICE = View(
+    "product_price", PRODUCT, {"factor": DOUBLE, "proposal_id": STRING, "model_version": STRING}, 30
+)
+
+STREAM_VIEWS: tuple[View, ...] = (USER_RECENT, SESSION_RECENT, *PARTY_RECENT.values())
+"""Pushed by the feature writer within a second of the event."""
+BATCH_VIEWS: tuple[View, ...] = (CUSTOMER_PROFILE, USER_RECOMMENDATIONS, *PARTY_RISK.values(), PRODUCT_PRICE)
+"""Published by the pipelines: tables of gold, and the models' outputs with their version."""
+VIEWS: dict[str, View] = {view.name: view for view in (*STREAM_VIEWS, *BATCH_VIEWS)}
+
+
 def with_item(items: Sequence[Item], item: Item, limit: int = RECENT_LIMIT) -> list[Item]:
-    """The recent items after one more, oldest first. Late and repeated items find their place; a replay changes nothing."""
+    """The recent items after one more, oldest first. Late items find their place; a replay changes nothing."""
     if any(known.item_id == item.item_id for known in items):
         return list(items)
     place = bisect_right(items, (item.time, item.item_id), key=lambda known: (known.time, known.item_id))
@@ -68,7 +143,7 @@ def with_item(items: Sequence[Item], item: Item, limit: int = RECENT_LIMIT) -> l
 
 
 def interest(items: Iterable[Item], at: float) -> dict[str, float]:
-    """What recent views and carts say of taste at a moment: product to weight, recent ones heavier, newest product first."""
+    """What recent views and carts say of taste at a moment: product to weight, newest first, recent ones heavier."""
     weights: dict[str, float] = {}
     for item in sorted((item for item in items if item.time <= at), key=lambda item: -item.time):
         weight = item.value * 0.5 ** ((at - item.time) / INTEREST_HALF_LIFE)
@@ -86,8 +161,8 @@ class Recent:
 
 @dataclass(frozen=True, slots=True)
 class RecentActivity:
-    """What the online store knows of an order's parties. A party that the order lacks, or that the store could not be asked
-    for, is missing from ``parties`` and its features are None; one that never did anything is there with no items."""
+    """What the online store knows of an order's parties. A party that the order lacks, or that the store could not be
+    asked for, is missing from ``parties`` and its features are None; one that never did anything is there, empty."""
 
     parties: dict[str, Recent] = field(default_factory=dict)
     risks: dict[str, float] = field(default_factory=dict)
@@ -137,13 +212,13 @@ FRAUD_FEATURES: tuple[str, ...] = (
     "card_is_new_to_account",
     *(f"{entity}_risk" for entity in RISK_ENTITIES),
 )
-"""Names of the fraud features, in the order of the model's columns. ``{party}_parties`` counts distinct other sides in 7 days:
-accounts that used the card, device or address, cards that the account used."""
+"""Names of the fraud features, in the order of the model's columns. ``{party}_parties`` counts distinct other sides in
+7 days: accounts that used the card, device or address, cards that the account used."""
 
 
 def fraud_features(order: FraudOrder, recent: RecentActivity, at: float) -> dict[str, float | None]:
-    """All FRAUD_FEATURES of an order at a moment (seconds since 1970 UTC). The order itself never counts, though its own
-    event may already have reached the store."""
+    """All FRAUD_FEATURES of an order at a moment (seconds since 1970 UTC). The order itself never counts, though its
+    own event may already have reached the store."""
     mail, ships_to, comes_from = order.email_domain, order.shipping_country, order.network_country
     features: dict[str, float | None] = {
         "order_total": order.total,
