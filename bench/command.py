@@ -1,0 +1,39 @@
+"""`lakefront bench`: list the benchmarks, run one, print its table and write its JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench.results import Result
+
+BENCHMARKS = {
+    "product": "product pages a second beside a bare FastAPI answer on the same server",
+    "checkout": "orders a second and CPU-ms per order beside pgbench with the same statements",
+    "bronze": "events a second from the bus into bronze beside write_deltalake of the same tables",
+}
+
+
+def bench(
+    name: Annotated[str | None, typer.Argument(help="Which one; see --list.")] = None,
+    list_them: Annotated[bool, typer.Option("--list", help="List the benchmarks.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, too.")] = None,
+) -> None:
+    """Measure a part of Lakefront beside the bare engine under it, on servers of its own in a temporary folder."""
+    console = Console()
+    if list_them or name is None:
+        for known, what in BENCHMARKS.items():
+            console.print(f"[bold]{known:10}[/bold] {what}")
+        return
+    if name not in BENCHMARKS:
+        raise typer.BadParameter(f"there is no benchmark {name!r}; known: {', '.join(BENCHMARKS)}")
+    result: Result = asyncio.run(importlib.import_module(f"bench.{name}").measure(console))
+    console.print(result.as_table())
+    if json_file is not None:
+        json_file.write_text(json.dumps(result.as_json(), indent=1) + "\n")
