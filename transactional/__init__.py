@@ -1,0 +1,1 @@
+"""The transactional core: a FastAPI application on PostgreSQL and Redis, one package per business domain."""

@@ -1,0 +1,1 @@
+"""What every domain of the core shares: database, outbox, errors, authentication, limits, caches and telemetry."""

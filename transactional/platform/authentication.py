@@ -1,0 +1,155 @@
+"""Who calls: the token's user, the guest's session, the device and address, or one of our own processes.
+
+Endpoints ask for one of the dependencies ``CallerDep`` (anyone), ``MemberDep`` (logged in), ``MerchandiserDep``
+(a merchandiser, or one of our own processes) and ``InternalDep`` (one of our own processes only).
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader, HTTPBearer
+from starlette.datastructures import Headers
+
+from lakefront.secrets import secrets
+from lakefront.settings import settings
+from transactional.platform.errors import Problem
+from transactional.platform.tokens import Identity, unauthorized, verify
+
+SESSION_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_MOST_DEVICE_CHARACTERS = 128
+_LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+
+# These describe the two ways of authentication in OpenAPI; the work is done once, in `caller_of`.
+_bearer = HTTPBearer(auto_error=False, scheme_name="Access token", description="From POST /api/v1/auth/login.")
+_internal_key = APIKeyHeader(name="X-Internal-Key", auto_error=False, scheme_name="Internal key")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as far as is known."""
+
+    user_id: UUID | None
+    user: UUID | None
+    """The pseudonym, for events."""
+    role: str
+    """guest, shopper, merchandiser or admin."""
+    session: str | None
+    """X-Session-Id: the browser's session; a guest's cart hangs on it."""
+    device: str | None
+    """X-Device-Id, as sent; events carry its keyed hash only."""
+    address: str
+    """Network address, as seen; events carry its keyed hash only."""
+    is_internal: bool
+    email_domain: str | None = None
+    country: str | None = None
+    account_created_at: datetime | None = None
+    is_simulated: bool = False
+
+    @property
+    def is_merchandiser(self) -> bool:
+        return self.is_internal or self.role in ("merchandiser", "admin")
+
+    @property
+    def actor(self) -> str:
+        """Who did something, for histories."""
+        return "internal" if self.is_internal and self.user_id is None else str(self.user_id or "guest")
+
+
+def identity_of(headers: Headers) -> Identity | None:
+    """The identity of the bearer token, None without one. Raises Problem 401 when there is one and it is not valid."""
+    authorization = headers.get("authorization")
+    if not authorization:
+        return None
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise unauthorized("invalid_token", "The Authorization header must be 'Bearer <access token>'")
+    return verify(token.strip())
+
+
+def has_internal_key(headers: Headers) -> bool:
+    """True for our own processes. Raises Problem 401 when a key was sent that is not ours."""
+    key = headers.get("x-internal-key")
+    if not key:
+        return False
+    if not hmac.compare_digest(key.encode(), secrets().internal_key.encode()):
+        raise unauthorized("invalid_internal_key", "The internal key is not valid")
+    return True
+
+
+def address_of(headers: Headers, peer: str) -> str:
+    """The caller's network address; only in simulation mode and from loopback, the one that X-Forwarded-For names."""
+    if peer in _LOOPBACK and settings().simulation and (forwarded := headers.get("x-forwarded-for")):
+        return forwarded.split(",", 1)[0].strip()
+    return peer
+
+
+def caller_of(request: Request) -> Caller:
+    """Who sent a request. Raises Problem 401 for a bad token, 400 for a bad session or device id."""
+    headers = request.headers
+    identity = identity_of(headers)
+    session = headers.get("x-session-id")
+    if session is not None and not SESSION_ID.fullmatch(session):
+        raise Problem(400, "invalid_session", "X-Session-Id must be 8 to 64 letters, digits, '-' or '_'")
+    device = headers.get("x-device-id") or None
+    if device is not None and len(device) > _MOST_DEVICE_CHARACTERS:
+        raise Problem(400, "invalid_device", f"X-Device-Id has at most {_MOST_DEVICE_CHARACTERS} characters")
+    address = address_of(headers, request.client.host if request.client else "")
+    is_internal = has_internal_key(headers)
+    if identity is None:
+        return Caller(None, None, "guest", session, device, address, is_internal)
+    return Caller(
+        user_id=identity.user_id,
+        user=identity.user,
+        role=identity.role,
+        session=session,
+        device=device,
+        address=address,
+        is_internal=is_internal,
+        email_domain=identity.email_domain,
+        country=identity.country,
+        account_created_at=identity.account_created_at,
+        is_simulated=identity.is_simulated,
+    )
+
+
+# The dependencies are coroutines: FastAPI would send plain functions to its thread pool.
+async def _caller(request: Request) -> Caller:
+    return caller_of(request)
+
+
+async def _member(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
+    caller = caller_of(request)
+    if caller.user_id is None:
+        raise unauthorized("not_authenticated", "This needs an account", "Log in and send 'Authorization: Bearer …'.")
+    return caller
+
+
+async def _merchandiser(
+    request: Request, _: Annotated[object, Depends(_bearer)], __: Annotated[object, Depends(_internal_key)]
+) -> Caller:
+    caller = caller_of(request)
+    if caller.is_merchandiser:
+        return caller
+    if caller.user_id is None:
+        raise unauthorized("not_authenticated", "This needs a merchandiser's account")
+    raise Problem(403, "forbidden", "Only merchandisers may do this")
+
+
+async def _internal(request: Request, _: Annotated[object, Depends(_internal_key)]) -> Caller:
+    caller = caller_of(request)
+    if not caller.is_internal:
+        raise unauthorized("not_authenticated", "This is for Lakefront's own processes", "Send X-Internal-Key.")
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(_caller)]
+MemberDep = Annotated[Caller, Depends(_member)]
+MerchandiserDep = Annotated[Caller, Depends(_merchandiser)]
+InternalDep = Annotated[Caller, Depends(_internal)]

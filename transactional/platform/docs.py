@@ -1,0 +1,47 @@
+"""The API's description: one Problem schema for all errors, and documentation pages that need no foreign host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from transactional.platform.errors import PROBLEM_JSON, PROBLEM_SCHEMA
+
+DESCRIPTION = """
+The storefront of Lakefront. Prices are strings with the currency's own decimals, times are UTC, ids are UUIDv7, and lists
+page by `next_cursor`.
+
+**Try it**: list the products, register an account, press *Authorize* with the `access_token` of the answer, put a product
+into the cart and order it with the payment token `tok_visa`. As a guest, send any `X-Session-Id` of 8 characters or more.
+"""
+
+
+def describe(app: FastAPI) -> None:
+    """Give the application its OpenAPI document, made once on first use."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(
+                title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
+            )
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            schemas["Problem"] = PROBLEM_SCHEMA
+            _problems_for_validation(document)
+            for leftover in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(leftover, None)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _problems_for_validation(document: dict[str, Any]) -> None:
+    """FastAPI describes its own 422; ours is a problem document like every error."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            answer = operation.get("responses", {}).get("422")
+            if answer and "application/json" in answer.get("content", {}):
+                answer["description"] = "The request does not fit its schema"
+                answer["content"] = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}

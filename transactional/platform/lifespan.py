@@ -1,0 +1,80 @@
+"""Start and end of a worker: opens what requests need, and closes it in the opposite order."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from lakefront.bus.redis_streams import connect
+from lakefront.clock import Clock
+from lakefront.settings import Settings, settings
+from serving.decisions import Decisions
+from transactional.platform import clock_follower
+from transactional.platform.core import Core
+from transactional.platform.database import Database
+from transactional.platform.publisher import Publisher
+
+STORE_DEADLINE_SECONDS = 0.1
+_PR_SET_PDEATHSIG = 1
+_PASSWORD_THREADS = 2
+
+
+def die_with_server() -> None:
+    """Let the kernel end this worker when its server is killed, even by kill -9: no orphan keeps the port."""
+    server = os.environ.get("LAKEFRONT_SERVER_PROCESS")
+    if server is None or int(server) == os.getpid():
+        return
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != int(server):  # it died before the request to the kernel
+        os._exit(1)
+
+
+def open_store(chosen: Settings) -> Redis:
+    """Redis for caches and limits: short deadlines and no retries, since every use can go on without it."""
+    return Redis.from_url(
+        chosen.store_url,
+        socket_timeout=STORE_DEADLINE_SECONDS,
+        socket_connect_timeout=STORE_DEADLINE_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_error=[],
+        health_check_interval=0,
+    )
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Make the worker's ``Core``. Waits for PostgreSQL; Redis and the models may come later."""
+    die_with_server()
+    chosen = settings()
+    async with AsyncExitStack() as stack:
+        db = await Database.open(chosen.database_url, chosen.database_pool_size)
+        stack.push_async_callback(db.close)
+        clock = Clock()
+        await clock_follower.load(clock, db)
+        store = open_store(chosen)
+        stack.push_async_callback(store.aclose)
+        bus = connect()
+        stack.push_async_callback(bus.close)
+        decisions = await Decisions.start(chosen)
+        stack.push_async_callback(decisions.close)
+        publisher = Publisher(bus, chosen.bus_deadline_milliseconds / 1000)
+        publisher.start()
+        stack.push_async_callback(publisher.stop)
+        password_pool = ThreadPoolExecutor(_PASSWORD_THREADS, thread_name_prefix="password")
+        stack.callback(password_pool.shutdown, wait=False, cancel_futures=True)
+        app.state.core = Core(chosen, db, clock, bus, store, decisions, publisher, password_pool)
+        if chosen.simulation:
+            follower = asyncio.create_task(clock_follower.follow(clock, db))
+            stack.callback(follower.cancel)
+        yield
