@@ -1,0 +1,1 @@
+"""The local runtime: embedded PostgreSQL, Redis and Java, the processes of the Procfile and their supervisor."""

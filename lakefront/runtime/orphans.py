@@ -1,0 +1,76 @@
+"""No process outlives the one that should look after it.
+
+On Linux a child asks the kernel for a signal when its parent dies; elsewhere leftovers are found by the mark in their environment and
+ended before their successor starts.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+MARK = "LAKEFRONT_PROCESS"
+"""Environment variable that names the process of the Procfile that a process belongs to, with the data folder."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(stop_signal: signal.Signals = signal.SIGTERM) -> None:
+    """Ask for ``stop_signal`` when the parent dies (Linux). Call it after changing user, which clears the wish.
+
+    The parent is the thread that started us, so call it only where that thread lives as long as its process.
+    """
+    if sys.platform != "linux":
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(stop_signal))
+    if os.getppid() != parent:  # it died in between
+        os.kill(os.getpid(), stop_signal)
+
+
+def mark(home: Path, process: str) -> str:
+    """The value of the mark of one process of one data folder."""
+    return f"{process}@{home}"
+
+
+def leftovers(home: Path, process: str | None = None) -> list[psutil.Process]:
+    """Living processes that carry the mark of a data folder (and process), without this one and those above it."""
+    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    found = []
+    for candidate in psutil.process_iter():
+        try:
+            value = candidate.environ().get(MARK, "") if candidate.pid not in own else ""
+        except (psutil.Error, OSError):  # gone, or another user's
+            continue
+        name, _, folder = value.partition("@")
+        if folder == str(home) and process in (None, name):
+            found.append(candidate)
+    return found
+
+
+def end(
+    processes: list[psutil.Process], seconds: float = 8.0, stop_signal: signal.Signals = signal.SIGTERM,
+    said: Callable[[str], None] = lambda _: None,
+) -> None:  # fmt: skip
+    """Ask processes to stop, top ones first so that they look after their children; kill what is left after ``seconds``."""
+    numbers = {process.pid for process in processes}
+    for process in processes:
+        try:
+            if process.ppid() not in numbers:
+                said(f"ending leftover process {process.pid} ({process.name()})")
+                process.send_signal(stop_signal)
+        except psutil.NoSuchProcess:
+            continue
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    for process in alive:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(alive, timeout=5)
