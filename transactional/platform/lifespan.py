@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from lakefront.bus.redis_streams import connect
+from lakefront.bus import connect
 from lakefront.clock import Clock
 from lakefront.settings import Settings, settings
 from serving.decisions import Decisions
@@ -64,7 +64,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await clock_follower.load(clock, db)
         store = open_store(chosen)
         stack.push_async_callback(store.aclose)
-        bus = connect()
+        bus = connect(chosen.bus_url)
         stack.push_async_callback(bus.close)
         decisions = await Decisions.start(chosen)
         stack.push_async_callback(decisions.close)

@@ -10,7 +10,7 @@ from alembic.config import Config
 _FOLDER = Path(__file__).parent / "migrations"
 
 
-def upgrade(database_url: str, revision: str = "head") -> None:
+def upgrade(database_url: str, revision: str = "heads") -> None:
     """Apply what is missing. Safe when several processes try at once, and without effect when nothing is missing."""
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))

@@ -1,0 +1,1 @@
+"""Is the worker alive, can it serve, and what has it counted."""

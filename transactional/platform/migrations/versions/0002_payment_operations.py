@@ -1,0 +1,12 @@
+"""Payment operations (capture, void, refund) as durable work, what a payment's events carry, and the sandbox gateway's books."""
+
+from transactional.platform.migrations import apply_sql
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    apply_sql(__file__)

@@ -1,0 +1,1 @@
+"""Simulation mode's own endpoints: the clock that jumps."""
