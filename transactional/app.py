@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from lakefront.telemetry import configure
 from transactional.health.api import router as health
-from transactional.platform.docs import DESCRIPTION, describe
+from transactional.platform.docs import DESCRIPTION, describe, serve_documentation
 from transactional.platform.errors import install_error_handlers
 from transactional.platform.lifespan import lifespan
 from transactional.platform.limits import RateLimitMiddleware
@@ -46,6 +46,8 @@ def create_app() -> FastAPI:
         version="1",
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
         max_body_size=_MOST_BODY_BYTES,
     )
     for router in domain_routers():
@@ -53,6 +55,7 @@ def create_app() -> FastAPI:
     app.include_router(health)
     install_error_handlers(app)
     describe(app)
+    serve_documentation(app)
     app.add_middleware(RateLimitMiddleware)
     app.add_middleware(TelemetryMiddleware)  # added last: the outermost
     return app

@@ -53,6 +53,15 @@ class Caller:
     is_simulated: bool = False
 
     @property
+    def member_id(self) -> UUID:
+        """The account. Raises Problem 401 for a guest."""
+        if self.user_id is None:
+            raise unauthorized(
+                "not_authenticated", "This needs an account", "Log in and send 'Authorization: Bearer …'."
+            )
+        return self.user_id
+
+    @property
     def is_merchandiser(self) -> bool:
         return self.is_internal or self.role in ("merchandiser", "admin")
 
@@ -124,10 +133,9 @@ async def _caller(request: Request) -> Caller:
     return caller_of(request)
 
 
-async def _member(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
+async def _member(request: Request, _scheme: Annotated[object, Depends(_bearer)]) -> Caller:
     caller = caller_of(request)
-    if caller.user_id is None:
-        raise unauthorized("not_authenticated", "This needs an account", "Log in and send 'Authorization: Bearer …'.")
+    _ = caller.member_id  # raises for guests
     return caller
 
 

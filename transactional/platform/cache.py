@@ -41,11 +41,18 @@ class RenderedCache:
         self._hits = HITS.labels(kind)
         self._misses = MISSES.labels(kind)
 
+    def fresh(self, key: Hashable) -> Rendered | None:
+        """The answer of a key if it is kept and still holds."""
+        entry = self._entries.get(key)
+        if entry is None or entry.expires <= time.monotonic():
+            return None
+        self._hits.inc()
+        return entry
+
     async def get(self, key: Hashable, render: Callable[[], Awaitable[bytes]]) -> Rendered:
         """The answer of a key, rendered at most once at a time. What ``render`` raises goes to all who wait for it."""
-        entry = self._entries.get(key)
-        if entry is not None and entry.expires > time.monotonic():
-            self._hits.inc()
+        entry = self.fresh(key)
+        if entry is not None:
             return entry
         running = self._rendering.get(key)
         if running is None:

@@ -20,7 +20,7 @@ PROBLEM_JSON = "application/problem+json"
 log = structlog.get_logger(__name__)
 
 
-class Problem(Exception):  # noqa: N818 - the RFC's own word
+class Problem(Exception):
     """An answer that says what is wrong. ``code`` is stable; ``extra`` are further members of the document."""
 
     def __init__(
@@ -67,7 +67,9 @@ def problem_response(problem: Problem) -> Response:
 
 def not_found(what: str, identity: object) -> Problem:
     """404 with a code of its own for each kind of thing: product_not_found."""
-    return Problem(404, f"{what.replace(' ', '_')}_not_found", f"There is no such {what}", f"No {what} has the id {identity}.")
+    return Problem(
+        404, f"{what.replace(' ', '_')}_not_found", f"There is no such {what}", f"No {what} has the id {identity}."
+    )
 
 
 def unavailable(code: str, title: str, detail: str | None = None, retry_after: int = 2) -> Problem:
@@ -91,7 +93,9 @@ def _invalid_request(error: RequestValidationError) -> Problem:
     broken = next((one for one in errors if one["type"] == "json_invalid"), None)
     if broken is not None:
         reason = broken.get("ctx", {}).get("error", broken["msg"])
-        return Problem(400, "malformed_json", "The body is not valid JSON", f"{reason} at character {broken['loc'][-1]}.")
+        return Problem(
+            400, "malformed_json", "The body is not valid JSON", f"{reason} at character {broken['loc'][-1]}."
+        )
     named = field_errors(errors)
     first = named[0]
     detail = f"{first['field']}: {first['message']}" if first["field"] else first["message"]

@@ -94,7 +94,12 @@ class RateLimiter:
             self._breaker.check()
             async with asyncio.timeout(_STORE_DEADLINE_SECONDS):
                 share, elsewhere = await store.eval(  # type: ignore[misc]
-                    _LEASE, 1, f"limit:{caller}:{budget.window}", str(self.limit), str(LEASE_SHARE), str(2 * WINDOW_SECONDS)
+                    _LEASE,
+                    1,
+                    f"limit:{caller}:{budget.window}",
+                    str(self.limit),
+                    str(LEASE_SHARE),
+                    str(2 * WINDOW_SECONDS),
                 )
         except (RedisError, OSError, TimeoutError, CircuitOpen) as error:
             if not isinstance(error, CircuitOpen):

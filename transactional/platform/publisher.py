@@ -112,11 +112,11 @@ class Publisher:
             try:
                 await self._send([message for messages, _ in waiting for message in messages])
                 error: Exception | None = None
-            except BusError as failure:
-                error = failure
             except asyncio.CancelledError:
                 self._waiting = waiting + self._waiting
                 raise
+            except Exception as failure:  # whatever it is, those who wait are told and the next are served
+                error = failure
             for _, done in waiting:
                 if done.done():  # its request was cancelled meanwhile
                     continue

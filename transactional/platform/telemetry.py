@@ -77,7 +77,12 @@ class TelemetryMiddleware:
                 if status:
                     raise  # the answer has begun; the server must cut the connection
                 await problem_response(
-                    Problem(500, "internal_error", "Something went wrong here", "The error was logged by its correlation id.")
+                    Problem(
+                        500,
+                        "internal_error",
+                        "Something went wrong here",
+                        "The error was logged by its correlation id.",
+                    )
                 )(scope, receive, observed)
             finally:
                 self._finish(scope, span, status, time.perf_counter() - began)
@@ -93,7 +98,9 @@ class TelemetryMiddleware:
         child.observe(seconds)
         if span.is_recording():
             span.update_name(f"{method} {route}")
-            span.set_attributes({"http.request.method": method, "http.route": route, "http.response.status_code": status})
+            span.set_attributes(
+                {"http.request.method": method, "http.route": route, "http.response.status_code": status}
+            )
             if status >= 500:
                 span.set_status(Status(StatusCode.ERROR))
         if scope["path"] not in _QUIET:

@@ -1,0 +1,79 @@
+"""Requests and answers of accounts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_EMAIL = r"^[^@\s\x00-\x1f\x7f]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$"
+
+
+def _with_lower_domain(address: str) -> str:
+    name, _, domain = address.rpartition("@")
+    return f"{name}@{domain.lower()}"
+
+
+Email = Annotated[
+    str, Field(pattern=_EMAIL, max_length=254, examples=["ada@example.com"]), AfterValidator(_with_lower_domain)
+]
+Password = Annotated[str, Field(min_length=8, max_length=128, examples=["correct horse battery"])]
+Name = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$", examples=["Ada"])]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["GB"], description="ISO 3166-1 alpha-2")]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Registration(_Request):
+    """A new account."""
+
+    email: Email
+    password: Password
+    name: Name = ""
+    country: Country | None = None
+
+
+class Login(_Request):
+    """Who wants in."""
+
+    email: Email
+    password: Annotated[str, Field(min_length=1, max_length=128, examples=["correct horse battery"])]
+
+
+class Refresh(_Request):
+    """A refresh token, good once."""
+
+    refresh_token: Annotated[str, Field(min_length=20, max_length=200)]
+
+
+class ProfileChange(_Request):
+    """What is left out stays as it is."""
+
+    name: Name | None = None
+    country: Country | None = None
+
+
+class Tokens(BaseModel):
+    """What a client logs in with from now on."""
+
+    user_id: UUID
+    access_token: str
+    refresh_token: str
+    token_type: Literal["Bearer"] = "Bearer"
+    expires_in: int
+    """Seconds for which the access token is good."""
+
+
+class Profile(BaseModel):
+    """An account, as its owner sees it."""
+
+    user_id: UUID
+    email: str
+    name: str
+    country: str | None
+    role: Literal["shopper", "merchandiser", "admin"]
+    created_at: datetime

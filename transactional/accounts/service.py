@@ -1,0 +1,198 @@
+"""The rules of accounts: registration, login with throttled attempts, and refresh tokens that are good once."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets as random
+import time
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from redis.exceptions import RedisError
+
+from lakefront.clock import real_now
+from lakefront.ids import new_id
+from lakefront.secrets import secrets
+from transactional.accounts import errors, passwords, store
+from transactional.accounts.events import registered
+from transactional.accounts.schemas import Login, ProfileChange, Registration, Tokens
+from transactional.carts import service as carts
+from transactional.platform.authentication import Caller
+from transactional.platform.core import Core
+from transactional.platform.errors import not_found
+from transactional.platform.outbox import outbox_rows
+from transactional.platform.query import first
+from transactional.platform.tokens import Identity, sign
+
+MERCHANDISER = "merchandiser@lakefront.example"
+ATTEMPTS = 10
+ATTEMPTS_WINDOW_SECONDS = 300
+_STORE_DEADLINE_SECONDS = 0.05
+log = structlog.get_logger(__name__)
+
+
+async def register(core: Core, registration: Registration, caller: Caller) -> Tokens:
+    """Open an account and log in. Raises Problem 409 when the address is taken."""
+    is_simulated = caller.is_internal and core.settings.simulation
+    tokens = await _open_account(core, registration, role="shopper", is_simulated=is_simulated)
+    if tokens is None:
+        raise errors.email_taken()
+    if caller.session:
+        await carts.adopt(core, tokens.user_id, caller.session)
+    return tokens
+
+
+async def ensure_merchandiser(core: Core) -> None:
+    """The first merchandiser's account exists; its password is among the secrets of the data folder."""
+    async with core.db.connection() as connection:
+        if await first(connection, store.BY_EMAIL, {"email": MERCHANDISER}):
+            return
+    registration = Registration(email=MERCHANDISER, password=secrets().merchandiser_password, name="Merchandiser")
+    await _open_account(core, registration, role="merchandiser", is_simulated=False)
+
+
+async def _open_account(core: Core, registration: Registration, *, role: str, is_simulated: bool) -> Tokens | None:
+    """The new account's tokens, None when the address is taken."""
+    password_hash = await passwords.hash_password(core.password_pool, registration.password)
+    now = core.clock.now()
+    user_id, user, refresh_token = new_id(), new_id(), random.token_urlsafe(32)
+    partitions, envelopes = outbox_rows([registered(user, registration.email, registration.country, now)])
+    parameters = {
+        "user_id": user_id,
+        "email": registration.email,
+        "password_hash": password_hash,
+        "name": registration.name,
+        "country": registration.country,
+        "role": role,
+        "is_simulated": is_simulated,
+        "now": now,
+        "pseudonym": user,
+        "token_hash": _token_hash(refresh_token),
+        "family": new_id(),
+        "token_expires_at": real_now() + timedelta(days=core.settings.refresh_token_days),
+        "partitions": partitions,
+        "envelopes": envelopes,
+    }
+    async with core.db.connection() as connection:  # one statement, which commits by itself
+        if await first(connection, store.REGISTER, parameters) is None:
+            return None
+    account = {
+        "user_id": user_id,
+        "pseudonym": user,
+        "email": registration.email,
+        "country": registration.country,
+        "role": role,
+        "is_simulated": is_simulated,
+        "created_at": now,
+    }
+    return _tokens(core, account, refresh_token)
+
+
+async def log_in(core: Core, login: Login, caller: Caller) -> Tokens:
+    """Tokens for an account. Raises Problem 401, and 429 after too many attempts."""
+    await _refuse_too_many_attempts(core, login.email)
+    async with core.db.connection() as connection:
+        account = await first(connection, store.BY_EMAIL, {"email": login.email})
+    password_hash = account["password_hash"] if account else None
+    if not await passwords.matches(core.password_pool, password_hash, login.password) or account is None:
+        await _count_failed_attempt(core, login.email)
+        raise errors.invalid_credentials()
+    refresh_token = random.token_urlsafe(32)
+    now = real_now()
+    async with core.db.transaction() as connection:
+        await connection.execute(store.FORGET_ENDED_TOKENS, {"user_id": account["user_id"], "now": now})
+        await connection.execute(store.ADD_TOKEN, _token_row(core, account["user_id"], new_id(), refresh_token))
+    if caller.session:
+        await carts.adopt(core, account["user_id"], caller.session)
+    return _tokens(core, account, refresh_token)
+
+
+async def refresh(core: Core, refresh_token: str) -> Tokens:
+    """New tokens for a refresh token, which is good once: its second use ends the whole family of tokens."""
+    used = {"token_hash": _token_hash(refresh_token), "now": real_now()}
+    fresh_token = random.token_urlsafe(32)
+    async with core.db.transaction() as connection:
+        token = await first(connection, store.USE_TOKEN, used)
+        if token is not None:
+            account = await first(connection, store.BY_ID, {"user_id": token["user_id"]})
+            if account is None:  # the person was forgotten meanwhile
+                raise errors.invalid_refresh_token()
+            row = _token_row(core, token["user_id"], token["family"], fresh_token)
+            await connection.execute(store.ADD_TOKEN, row)
+            return _tokens(core, account, fresh_token)
+        is_reused = await first(connection, store.REVOKE_FAMILY_OF_USED, used) is not None
+    raise errors.refresh_token_reused() if is_reused else errors.invalid_refresh_token()
+
+
+async def profile(core: Core, user_id: UUID) -> dict[str, Any]:
+    """An account as its owner sees it."""
+    async with core.db.connection() as connection:
+        account = await first(connection, store.BY_ID, {"user_id": user_id})
+    if account is None:
+        raise not_found("account", user_id)
+    return account
+
+
+async def change_profile(core: Core, user_id: UUID, change: ProfileChange) -> dict[str, Any]:
+    """Take over what was sent. The version stays: it counts the account's events, and a profile is nobody else's matter."""
+    parameters = {"user_id": user_id, "name": change.name, "country": change.country}
+    async with core.db.connection() as connection:
+        await connection.execute(store.CHANGE_PROFILE, parameters)
+    return await profile(core, user_id)
+
+
+async def _refuse_too_many_attempts(core: Core, email: str) -> None:
+    """Slow down who guesses passwords of one account. Without Redis only the limit of the caller's address holds."""
+    try:
+        async with asyncio.timeout(_STORE_DEADLINE_SECONDS):
+            failed = int(await core.store.get(_attempts_key(email)) or 0)
+    except (RedisError, OSError, TimeoutError):
+        return
+    if failed >= ATTEMPTS:
+        raise errors.too_many_attempts(ATTEMPTS_WINDOW_SECONDS - int(time.time() % ATTEMPTS_WINDOW_SECONDS))
+
+
+async def _count_failed_attempt(core: Core, email: str) -> None:
+    try:
+        async with asyncio.timeout(_STORE_DEADLINE_SECONDS):
+            pipeline = core.store.pipeline(transaction=False)
+            pipeline.incr(_attempts_key(email))
+            pipeline.expire(_attempts_key(email), ATTEMPTS_WINDOW_SECONDS)
+            await pipeline.execute()
+    except (RedisError, OSError, TimeoutError) as error:
+        log.warning("login_attempt_not_counted", error=str(error) or type(error).__name__)
+
+
+def _attempts_key(email: str) -> str:
+    name = hashlib.sha256(email.lower().encode()).hexdigest()[:32]
+    return f"login:{name}:{int(time.time() // ATTEMPTS_WINDOW_SECONDS)}"
+
+
+def _token_hash(token: str) -> bytes:
+    """Refresh tokens are random, so a plain hash keeps a stolen table worthless."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _token_row(core: Core, user_id: UUID, family: UUID, token: str) -> dict[str, Any]:
+    expires_at = real_now() + timedelta(days=core.settings.refresh_token_days)
+    return {"token_hash": _token_hash(token), "family": family, "user_id": user_id, "expires_at": expires_at}
+
+
+def _tokens(core: Core, account: dict[str, Any], refresh_token: str) -> Tokens:
+    seconds = core.settings.access_token_minutes * 60
+    identity = Identity(
+        user_id=account["user_id"],
+        user=account["pseudonym"],
+        role=account["role"],
+        email_domain=account["email"].rpartition("@")[2],
+        country=account["country"],
+        account_created_at=account["created_at"],
+        is_simulated=account["is_simulated"],
+        expires_at=time.time() + seconds,
+    )
+    return Tokens(
+        user_id=account["user_id"], access_token=sign(identity), refresh_token=refresh_token, expires_in=seconds
+    )

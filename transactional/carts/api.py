@@ -1,0 +1,66 @@
+"""The cart's endpoints: the account's cart, or the guest's by `X-Session-Id`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Response
+
+from transactional.carts import service
+from transactional.carts.schemas import AddItem, Cart, ChangeItem
+from transactional.platform.authentication import CallerDep
+from transactional.platform.core import CoreDep
+from transactional.platform.errors import responses
+
+router = APIRouter(prefix="/cart", tags=["cart"])
+SessionHeader = Annotated[
+    str | None, Header(alias="X-Session-Id", description="A guest's session.", examples=["my-first-visit"])
+]
+
+
+def _answer(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, {"Cache-Control": "private, no-store"}, "application/json")
+
+
+@router.get("", summary="Show the cart", response_model=Cart, responses=responses(400, 401))
+async def show_cart(core: CoreDep, caller: CallerDep, session: SessionHeader = None) -> Response:
+    """With the prices in force now."""
+    return _answer(await service.cart(core, service.owner_of(caller)))
+
+
+@router.post(
+    "/items",
+    summary="Put a product into the cart",
+    status_code=201,
+    response_model=Cart,
+    responses=responses(400, 401, 404, 409, 422),
+)
+async def add_item(core: CoreDep, caller: CallerDep, item: AddItem, session: SessionHeader = None) -> Response:
+    """Adds to the quantity when the product is in the cart already. Answers the whole cart."""
+    body = await service.add_item(core, service.owner_of(caller), item.product_id, item.quantity)
+    return _answer(body, 201)
+
+
+@router.put(
+    "/items/{item_id}",
+    summary="Change a quantity",
+    response_model=Cart,
+    responses=responses(400, 401, 404, 422),
+)
+async def change_item(
+    core: CoreDep, caller: CallerDep, item_id: UUID, change: ChangeItem, session: SessionHeader = None
+) -> Response:
+    """Sets the quantity. Answers the whole cart."""
+    return _answer(await service.change_item(core, service.owner_of(caller), item_id, change.quantity))
+
+
+@router.delete(
+    "/items/{item_id}",
+    summary="Take a product out of the cart",
+    response_model=Cart,
+    responses=responses(400, 401, 404, 422),
+)
+async def remove_item(core: CoreDep, caller: CallerDep, item_id: UUID, session: SessionHeader = None) -> Response:
+    """Answers what is left."""
+    return _answer(await service.remove_item(core, service.owner_of(caller), item_id))

@@ -1,0 +1,82 @@
+"""The catalogue's endpoints."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+
+from transactional.catalogue import service
+from transactional.catalogue.schemas import (
+    CategoryList,
+    CategoryPath,
+    ListedProducts,
+    NewProducts,
+    Product,
+    ProductList,
+    Sort,
+)
+from transactional.platform.amounts import RequestedAmount
+from transactional.platform.authentication import MerchandiserDep
+from transactional.platform.cache import rendered_response
+from transactional.platform.core import CoreDep, core
+from transactional.platform.errors import Problem, responses
+
+router = APIRouter(tags=["catalogue"])
+CACHE_CONTROL = "public, max-age=1, stale-while-revalidate=5"
+"""For browsers and CDNs: prices and stock may lag a moment, checkout does not."""
+
+
+@router.get(
+    "/categories",
+    summary="List all categories",
+    response_model=CategoryList,
+    responses=responses(),
+)
+async def list_categories(request: Request, core: CoreDep) -> Response:
+    """The whole tree, ordered by path."""
+    return rendered_response(request, await service.categories(core), CACHE_CONTROL)
+
+
+@router.get("/products", summary="List products", response_model=ProductList, responses=responses(404, 422))
+async def list_products(
+    request: Request,
+    core: CoreDep,
+    category: Annotated[
+        CategoryPath | None, Query(description="Path of a category; those below it are included.")
+    ] = None,
+    price_min: Annotated[RequestedAmount | None, Query()] = None,
+    price_max: Annotated[RequestedAmount | None, Query()] = None,
+    sort: Annotated[Sort, Query(description="newest first, or by price from the lowest")] = "newest",
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    page: Annotated[int, Query(ge=1, le=500, description="Page number; a cursor is faster and wins over it.")] = 1,
+    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")] = None,
+) -> Response:
+    """Active products. `next_cursor` leads to the next page and is null on the last."""
+    if price_min is not None and price_max is not None and price_min > price_max:
+        raise Problem(422, "invalid_request", "price_min is greater than price_max")
+    query = service.ListQuery(category, price_min, price_max, sort, limit, page, cursor)
+    return rendered_response(request, await service.product_list(core, query), CACHE_CONTROL)
+
+
+@router.get(
+    "/products/{product_id}",
+    summary="Show a product",
+    response_model=Product,
+    responses=responses(404, 422),
+)
+async def show_product(request: Request, product_id: UUID) -> Response:
+    """Everything a product page needs. Prices may lag up to two seconds here; checkout always uses the price in force."""
+    return rendered_response(request, await service.product_page(core(request), product_id), CACHE_CONTROL)
+
+
+@router.post(
+    "/products",
+    summary="List new products",
+    status_code=201,
+    responses=responses(400, 401, 403, 409, 422),
+)
+async def add_products(core: CoreDep, caller: MerchandiserDep, new: NewProducts) -> ListedProducts:
+    """Up to 500 at once, all or none, with their opening stock. For merchandisers and our own processes."""
+    return ListedProducts(items=await service.list_products(core, new.products, caller.actor))

@@ -1,0 +1,39 @@
+"""What the catalogue tells the world: a product is listed, and what it costs from then on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from lakefront.contracts.commerce import PriceChanged, ProductListed
+from transactional.catalogue.schemas import NewProduct
+from transactional.platform.outbox import Fact
+
+SOURCE = "transactional.catalogue"
+
+
+def listing(product_id: UUID, product: NewProduct, category_id: UUID, now: datetime) -> list[Fact]:
+    """Version 1 of a product is its listing, version 2 its first price: the price history begins with an event too."""
+    listed = ProductListed(
+        product_id=product_id,
+        sku=product.sku,
+        title=product.title,
+        category_id=category_id,
+        category_path=product.category,
+        brand=product.brand,
+        currency=product.currency,
+        base_price=product.price,
+        price=product.price,
+        status="active",
+        attributes=product.attributes,
+    )
+    priced = PriceChanged(
+        product_id=product_id,
+        currency=product.currency,
+        base_price=product.price,
+        previous_price=None,
+        price=product.price,
+        factor=1.0,
+        reason="listing",
+    )
+    return [Fact(listed, 1, now, SOURCE), Fact(priced, 2, now, SOURCE)]

@@ -1,0 +1,1 @@
+"""Clickstream: what shoppers do, from their browsers to the bus."""
