@@ -62,7 +62,8 @@ class Item(NamedTuple):
 
 
 class ItemColumns(NamedTuple):
-    """Names of the list features that hold an entity's recent items, one list per field of ``Item``; '' where not kept."""
+    """Names of the list features that hold an entity's recent items, one list per field of ``Item``; '' where not
+    kept."""
 
     item_ids: str
     times: str
@@ -123,9 +124,7 @@ USER_RECOMMENDATIONS = View(
     "user_recommendations", USER, {"vector": FLOATS, "product_ids": STRINGS, "model_version": STRING}, 30
 )
 PARTY_RISK = {entity: View(f"{entity}_risk", entity, _RISK, 30) for entity in RISK_ENTITIES}
-PRODUCT_PRICE = View(
-    "product_price", PRODUCT, {"factor": DOUBLE, "proposal_id": STRING, "model_version": STRING}, 30
-)
+PRODUCT_PRICE = View("product_price", PRODUCT, {"factor": DOUBLE, "proposal_id": STRING, "model_version": STRING}, 30)
 
 STREAM_VIEWS: tuple[View, ...] = (USER_RECENT, SESSION_RECENT, *PARTY_RECENT.values())
 """Pushed by the feature writer within a second of the event."""

@@ -1,7 +1,8 @@
 """The history of the features in the lake: one Delta table per view, which Feast's sources and training sets read.
 
-A row says what a view's features were from ``event_timestamp`` (business time) on. Tables stand in the layer ``features``
-of the lake and are only ever appended to, but for the stream views, whose history is computed anew from silver.
+A row says what a view's features were from ``event_timestamp`` (business time) on. Tables stand in the layer
+``features`` of the lake and are only ever appended to, but for the stream views, whose history is computed anew from
+silver.
 """
 
 from __future__ import annotations

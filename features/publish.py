@@ -104,7 +104,7 @@ def _rows(view: View, table: pa.Table, as_of: datetime, model_version: str | Non
 def _publish(
     view: View, table: pa.Table, as_of: datetime, model_version: str | None = None, lake_uri: str | None = None
 ) -> int:
-    """Write rows to the history and to the online store. Rows of an entity that is not in the table stay as they are."""
+    """Write rows to the history and to the online store. Rows of other entities stay as they are."""
     rows = _rows(view, table, as_of, model_version)
     if not rows.num_rows:
         return 0

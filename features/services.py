@@ -1,4 +1,5 @@
-"""Feast services: the features that one kind of decision reads. None is precomputed online: a push would rebuild it all."""
+"""Feast services: the features that one kind of decision reads. None is precomputed online: a push would rebuild it
+all."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The online decisions of a worker, behind one door: what to recommend, whom to trust, what a model would charge.
 
-No decision raises because a model, the online store or an external party is missing: it falls back, says so and counts it.
+No decision raises because a model, the online store or an external party is missing: it falls back, says so and
+counts it.
 """
 
 from __future__ import annotations

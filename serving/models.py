@@ -1,12 +1,12 @@
-"""The models in force in this worker: a thread polls the champions, loads a new version beside the old one and swaps it in.
+"""The models in force in this worker: a thread polls the champions, loads a new version beside the old one and swaps
+it in.
 
-Who scores takes the reference once and keeps it for that decision, so that a swap never mixes two versions. A version that
-cannot be loaded leaves the one before it in force and is tried again.
+Who scores takes the reference once and keeps it for that decision, so that a swap never mixes two versions. A version
+that cannot be loaded leaves the one before it in force and is tried again.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from features.definitions import FRAUD_FEATURES
-from lakefront.artefacts import ModelStore, UnknownVersion
+from lakefront.artefacts import ModelStore
 from lakefront.telemetry import logger
 from models.fraud.score import FraudModel
 from models.recommendation.score import RecommendationModel
@@ -55,7 +55,7 @@ class Follower(Generic[Model]):
                 return True
             model = self._load(store.path(self.name, version))
             self._warm(model)
-        except (OSError, ValueError, KeyError, UnknownVersion, json.JSONDecodeError) as error:
+        except Exception as error:  # whatever is wrong with a version, the one before it stays in force
             MODEL_LOADS.labels(self.name, "failed").inc()
             log.error("model_not_loaded", model=self.name, error=str(error), in_force=self.version)
             return False

@@ -1,4 +1,5 @@
-"""Which price factor the published policy has for a product. What is charged, the core decides: it knows what was approved."""
+"""Which price factor the published policy has for a product. What is charged, the core decides: it knows what was
+approved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which products to show: the shopper's ALS vector, bent towards what the session just looked at; else what is popular."""
+"""Which products to show: the shopper's ALS vector, moved by what the session just looked at; else what is popular."""
 
 from __future__ import annotations
 
@@ -27,8 +27,6 @@ from serving.metrics import count
 from serving.models import Loaded, Models
 from serving.online_store import MISSING, Lookup, OnlineStore, Stored, StoreUnavailable
 
-SESSION_SHARE = 3.0
-"""So much interest in recent products weighs as much as the whole history: one fresh view weighs a quarter."""
 _LOGGED_PRODUCTS = 10
 
 
@@ -49,8 +47,6 @@ class _Ranked:
     product_ids: list[str]
     strategy: Strategy
     fallback: Fallback | None
-    share: float = 0.0
-    """Weight of the recent products in the blend."""
 
 
 class Recommender:
@@ -75,7 +71,7 @@ class Recommender:
             product_ids=ranked.product_ids,
             strategy=ranked.strategy,
             model_version=loaded.version if loaded else None,
-            features=_features(request, known, weights, ranked),
+            features=_features(request, known, weights),
             fallback=ranked.fallback,
             latency_ms=round(latency, 3),
         )
@@ -92,13 +88,13 @@ class Recommender:
         except StoreUnavailable as error:
             return _Known(fallback=error.fallback)
         views: dict[str, Stored] = {name: stored for answer in answers for name, stored in answer.items()}
-        fresh = {view.name: _fresh(views, view, request) for view in (USER_RECENT, SESSION_RECENT, USER_RECOMMENDATIONS)}
+        fresh = {
+            view.name: _fresh(views, view, request) for view in (USER_RECENT, SESSION_RECENT, USER_RECOMMENDATIONS)
+        }
         published = fresh[USER_RECOMMENDATIONS.name]
         is_stale = views.get(USER_RECOMMENDATIONS.name, MISSING).is_stale(USER_RECOMMENDATIONS, request.now)
         items = {
-            item.item_id: item
-            for view in (USER_RECENT, SESSION_RECENT)
-            for item in items_of(fresh[view.name], VIEWED)
+            item.item_id: item for view in (USER_RECENT, SESSION_RECENT) for item in items_of(fresh[view.name], VIEWED)
         }
         return _Known(
             recent=list(items.values()),
@@ -109,7 +105,9 @@ class Recommender:
         )
 
 
-def _fresh(views: Mapping[str, Stored], view: View, request: RecommendationRequest) -> Mapping[str, FeatureValue | list[float]]:
+def _fresh(
+    views: Mapping[str, Stored], view: View, request: RecommendationRequest
+) -> Mapping[str, FeatureValue | list[float]]:
     """A view's features, nothing where they are too old."""
     stored = views.get(view.name, MISSING)
     return {} if stored.is_stale(view, request.now) else stored.features
@@ -121,7 +119,8 @@ def _rank(
     weights: Mapping[str, float],
     loaded: Loaded[RecommendationModel] | None,
 ) -> _Ranked:
-    """The best strategy for which there is enough: similar products, blended taste, published best items, popular ones."""
+    """The best strategy for which there is enough: similar products, blended taste, published best items, popular
+    ones."""
     seen = set(weights) | ({request.product_id} if request.product_id else set())
     if loaded is None:
         if known.best:
@@ -131,10 +130,10 @@ def _rank(
         similar = loaded.model.similar(request.product_id, request.limit + len(seen))
         if similar:
             return _Ranked(_first(similar, seen, request.limit), "session", known.fallback)
-    taste, share = _taste(known, weights, loaded)
-    if taste is not None:
-        strategy: Strategy = "session" if share == 1.0 and not request.user else "personal"
-        return _Ranked(loaded.model.rank(taste, seen, request.limit), strategy, known.fallback, share)
+    vector = _taste(known, weights, loaded)
+    if vector is not None:
+        strategy: Strategy = "personal" if request.user else "session"
+        return _Ranked(loaded.model.rank(vector, seen, request.limit), strategy, known.fallback)
     if known.best:
         return _Ranked(_first(known.best, seen, request.limit), "personal", known.fallback)
     return _popular(request, seen, loaded, known.fallback or "no_features")
@@ -142,25 +141,12 @@ def _rank(
 
 def _taste(
     known: _Known, weights: Mapping[str, float], loaded: Loaded[RecommendationModel]
-) -> tuple[NDArray[np.float32] | None, float]:
-    """The vector to rank by and the recent products' share in it; None where nothing is known in this model's space."""
-    history = None
-    if known.vector is not None and known.vector_version == loaded.version:
-        history = _unit(np.asarray(known.vector, dtype=np.float32))
-    recent = None
-    if weights:
-        recent = _unit(np.asarray(loaded.model.fold_in(list(weights), list(weights.values())), dtype=np.float32))
-    if history is None or recent is None:
-        return (history, 0.0) if recent is None else (recent, 1.0)
-    total = sum(weights.values())
-    share = total / (total + SESSION_SHARE)
-    return (1 - share) * history + share * recent, share
-
-
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """The vector at length one; None for the zero vector, which says nothing."""
-    length = float(np.linalg.norm(vector))
-    return vector / length if length > 0 else None
+) -> NDArray[np.float32] | None:
+    """The vector to rank by: the user's published one, when it is of the model in force, moved by the recent products
+    (the ALS step of one user); None where nothing is known in this model's space."""
+    prior = known.vector if known.vector_version == loaded.version else None
+    vector = loaded.model.fold_in(list(weights), list(weights.values()), prior)
+    return vector if vector is not None and vector.any() else None
 
 
 def _popular(
@@ -178,14 +164,11 @@ def _first(products: Sequence[str], seen: set[str], limit: int) -> list[str]:
     return [product for product in products if product not in seen][:limit]
 
 
-def _features(
-    request: RecommendationRequest, known: _Known, weights: Mapping[str, float], ranked: _Ranked
-) -> dict[str, FeatureValue]:
+def _features(request: RecommendationRequest, known: _Known, weights: Mapping[str, float]) -> dict[str, FeatureValue]:
     """What the decision was made from, as it is logged."""
     return {
         "recent_product_ids": list(weights)[:_LOGGED_PRODUCTS],
         "recent_weight": round(sum(weights.values()), 4),
-        "recent_share": round(ranked.share, 4),
         "has_vector": known.vector is not None,
         "vector_version": known.vector_version,
         "product_id": request.product_id,

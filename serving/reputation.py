@@ -1,7 +1,7 @@
 """What an external party knows of an order's origin: one interface, and a sandbox that misbehaves on demand.
 
-A reputation list is asked for a score from 0 (nothing against it) to 1 (known for fraud). It is not ours: it has a deadline
-and a breaker of its own, and a decision goes on without it.
+A reputation list is asked for a score from 0 (nothing against it) to 1 (known for fraud). It is not ours: it has a
+deadline and a breaker of its own, and a decision goes on without it.
 """
 
 from __future__ import annotations
