@@ -31,6 +31,8 @@ def connect(url: str) -> Bus:
     from lakefront.bus.redis_streams import RedisStreamsBus  # the driver is loaded only where a bus is used
     from lakefront.settings import settings
 
+    if not url:
+        raise ValueError("no bus: run `lakefront up`, or set LAKEFRONT_BUS_URL")
     scheme = url.partition(":")[0]
     if scheme not in ("redis", "rediss", "unix"):
         raise ValueError(f"bus_url must begin with redis://, rediss:// or unix://, not {scheme!r}")

@@ -23,10 +23,9 @@ BATCH = 500
 
 def _run(work: Callable[[Bus], Awaitable[T]]) -> T:
     """Do something with the bus of the settings; a bus that is away ends the command with a plain message."""
-    url = settings().bus_url or f"redis://{settings().host}:{settings().bus_port}/0"
 
     async def opened() -> T:
-        bus = connect(url)
+        bus = connect(settings().bus_url)
         try:
             return await work(bus)
         finally:

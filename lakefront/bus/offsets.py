@@ -1,7 +1,8 @@
 """A Redis stream id ``ms-n`` as one signed 64-bit integer, and back.
 
-From the top: 42 bits of milliseconds since 2024-01-01 (139 years), 14 bits of n, and 7 bits that stay free for the place
-of an envelope in its pack. Integers order as the ids do, so a Delta application transaction can carry them as its version.
+From the top: 42 bits of milliseconds since 2024-01-01 (139 years), 14 bits of n, and 7 bits that stay free for the
+place of an envelope in its pack. Integers order as the ids do, so that a Delta application transaction can carry one as
+its version.
 """
 
 from __future__ import annotations
