@@ -38,7 +38,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def create_app() -> FastAPI:
     """The merchandisers' pages."""
-    app = FastAPI(title="Lakefront for merchandisers", lifespan=_lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Lakefront for merchandisers", lifespan=_lifespan, docs_url=None, redoc_url=None, openapi_url=None
+    )
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_exception_handler(NotSignedIn, _to_login)
     app.add_exception_handler(CoreAway, _core_away)
@@ -62,7 +64,9 @@ async def _to_login(request: Request, _error: Exception) -> Response:
 
 
 async def _core_away(request: Request, error: Exception) -> Response:
-    return templates.TemplateResponse(request, "problem.html", {"message": str(error), "session": None}, status_code=503)
+    return templates.TemplateResponse(
+        request, "problem.html", {"message": str(error), "session": None}, status_code=503
+    )
 
 
 async def login_page(request: Request) -> Response:

@@ -32,4 +32,4 @@ def bars(values: Sequence[float], labels: Sequence[str], titles: Sequence[str]) 
                 f'<text x="{left + step / 2:.1f}" y="{HEIGHT - 4}" text-anchor="middle">{escape(label)}</text>'
             )
     parts.append("</svg>")
-    return Markup("".join(parts))
+    return Markup("".join(parts))  # noqa: S704 - every text in it was escaped above

@@ -1,7 +1,7 @@
 """The figures of the merchandisers' page, read from gold.
 
-Each function takes a DuckDB connection that offers the gold tables as views (``lakefront.lake.access.connect``) and returns
-plain values, so that a notebook or a test can call it. Amounts stay decimal.
+Each function takes a DuckDB connection that offers the gold tables as views (``lakefront.lake.access.connect``) and
+returns plain values, so that a notebook or a test can call it. Amounts stay decimal.
 """
 
 from __future__ import annotations
