@@ -141,7 +141,7 @@ class Relay:
         for partition in await store.progress(self._connection, self._held):
             on_bus = await self._bus.last_position(partition.partition)
             is_new = partition.bus_generation not in (None, generation)
-            if on_bus < partition.published or (is_new and partition.published > partition.committed):
+            if partition.published > partition.committed and (is_new or on_bus < partition.published):
                 log.warning(
                     "the bus lost events, sending them again", partition=partition.partition, on_bus=on_bus,
                     published=partition.published, committed=partition.committed,
