@@ -2,8 +2,8 @@
 
 from transactional.platform.migrations import apply_sql
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,219 @@
+"""The rules of stock: receipts, counts, hard reservations, their release and their expiry.
+
+Functions that take a connection work inside the caller's transaction; the others begin and end their own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from lakefront.ids import new_id
+from transactional.inventory import store
+from transactional.inventory.errors import OutOfStock, UnknownProducts
+from transactional.inventory.events import Reason, stock_changed
+from transactional.platform.core import Core
+from transactional.platform.database import Connection
+from transactional.platform.errors import Problem, not_found
+from transactional.platform.outbox import tell
+from transactional.platform.query import rows
+
+HARD_RESERVATION = timedelta(minutes=5)
+TAKE_ATTEMPTS = 8
+"""A warehouse that was best when read may be empty when its stock is taken; each attempt reads anew."""
+
+
+async def stock_of(core: Core, product_id: UUID) -> dict[str, Any]:
+    """Available and reserved units of a product, in total and by warehouse."""
+    async with core.db.connection() as connection:
+        found = await rows(connection, store.STOCK_OF_PRODUCT, {"product_id": product_id})
+        if not found and not await rows(connection, store.PRODUCT_EXISTS, {"product_id": product_id}):
+            raise not_found("product", product_id)
+    for row in found:
+        row["reserved"] = int(row["reserved"])
+        row["below_reorder_level"] = row["available"] < row["reorder_level"]
+    return {
+        "product_id": product_id,
+        "available": sum(row["available"] for row in found),
+        "reserved": sum(row["reserved"] for row in found),
+        "items": found,
+    }
+
+
+async def receive(
+    connection: Connection,
+    receipts: Iterable[tuple[UUID, str, str, int]],
+    now: datetime,
+    reason: Reason = "receipt",
+) -> list[dict[str, Any]]:
+    """Add goods (product_id, sku, warehouse, quantity) to the stock in the caller's transaction, and tell of it."""
+    sums: dict[tuple[str, str], int] = defaultdict(int)
+    products: dict[str, UUID] = {}
+    for product_id, sku, warehouse, quantity in receipts:
+        sums[sku, warehouse] += quantity
+        products[sku] = product_id
+    if not sums:
+        return []
+    ordered = sorted(sums)
+    await connection.execute(store.ADD_WAREHOUSES, {"codes": sorted({warehouse for _, warehouse in ordered})})
+    changed = await rows(
+        connection,
+        store.RECEIVE,
+        {
+            "skus": [sku for sku, _ in ordered],
+            "warehouses": [warehouse for _, warehouse in ordered],
+            "product_ids": [products[sku] for sku, _ in ordered],
+            "quantities": [sums[key] for key in ordered],
+            "reason": reason,
+            "now": now,
+        },
+    )
+    for row in changed:
+        row["change"] = sums[row["sku"], row["warehouse"]]
+    await tell(connection, stock_changed(changed, reason, now))
+    return changed
+
+
+async def receive_goods(core: Core, receipts: Sequence[tuple[UUID, str, int]]) -> list[dict[str, Any]]:
+    """Add goods (product_id, warehouse, quantity)."""
+    async with core.db.transaction() as connection:
+        skus = await _skus(connection, {product_id for product_id, _, _ in receipts})
+        return await receive(connection, [(p, skus[p], w, q) for p, w, q in receipts], core.clock.now())
+
+
+async def count(core: Core, product_id: UUID, warehouse: str, quantity: int) -> dict[str, Any]:
+    """Set what is available in a warehouse to what a count found; the difference goes to the ledger as a correction."""
+    now = core.clock.now()
+    async with core.db.transaction() as connection:
+        sku = (await _skus(connection, {product_id}))[product_id]
+        key = {"sku": sku, "warehouse": warehouse}
+        await connection.execute(store.ADD_WAREHOUSES, {"codes": [warehouse]})
+        await connection.execute(store.ADD_EMPTY_STOCK, {**key, "product_id": product_id})
+        locked = (await rows(connection, store.LOCK_STOCK, key))[0]
+        if locked["available"] != quantity or locked["version"] == 0:
+            change = quantity - locked["available"]
+            changed = await rows(connection, store.CORRECT, {**key, "change": change, "now": now})
+            await tell(connection, stock_changed(changed, "correction", now))
+    return await stock_of(core, product_id)
+
+
+async def _skus(connection: Connection, product_ids: set[UUID]) -> dict[UUID, str]:
+    found = await rows(connection, store.SKUS, {"product_ids": list(product_ids)})
+    skus: dict[UUID, str] = {row["id"]: row["sku"] for row in found}
+    if missing := product_ids - skus.keys():
+        raise UnknownProducts(missing)
+    return skus
+
+
+async def reserve(core: Core, lines: Iterable[tuple[UUID, int]]) -> list[dict[str, Any]]:
+    """Hold stock for five minutes, from the warehouse that has most of each product; all lines or none."""
+    wanted: dict[UUID, int] = defaultdict(int)
+    for product_id, quantity in lines:
+        wanted[product_id] += quantity
+    for _ in range(TAKE_ATTEMPTS):
+        async with core.db.transaction() as connection:
+            best = await _best_warehouses(connection, wanted)
+            taken = await _take(connection, best, core.clock.now(), order_id=None)
+        if taken:
+            return taken
+    raise OutOfStock((row["product_id"], row["quantity"], 0) for row in best)
+
+
+async def take_for_order(
+    connection: Connection, lines: Iterable[tuple[UUID, int]], order_id: UUID, now: datetime
+) -> list[dict[str, Any]]:
+    """Hold stock for an order again (its payment failed and is tried once more) in the caller's transaction."""
+    wanted: dict[UUID, int] = defaultdict(int)
+    for product_id, quantity in lines:
+        wanted[product_id] += quantity
+    best: list[dict[str, Any]] = []
+    for _ in range(TAKE_ATTEMPTS):
+        best = await _best_warehouses(connection, wanted)
+        if taken := await _take(connection, best, now, order_id):
+            return taken
+    raise OutOfStock((row["product_id"], row["quantity"], 0) for row in best)
+
+
+async def _best_warehouses(connection: Connection, wanted: dict[UUID, int]) -> list[dict[str, Any]]:
+    best = await rows(connection, store.BEST_WAREHOUSES, {"product_ids": list(wanted)})
+    if missing := wanted.keys() - {row["product_id"] for row in best}:
+        raise UnknownProducts(missing)
+    for row in best:
+        row["quantity"] = wanted[row["product_id"]]
+    if short := [row for row in best if row["available"] < row["quantity"]]:
+        raise OutOfStock((row["product_id"], row["quantity"], row["available"]) for row in short)
+    return best
+
+
+async def _take(
+    connection: Connection, wanted: list[dict[str, Any]], now: datetime, order_id: UUID | None
+) -> list[dict[str, Any]]:
+    reservation_ids = [new_id() for _ in wanted]
+    expires_at = now + HARD_RESERVATION
+    taken = await rows(
+        connection,
+        store.TAKE,
+        {
+            "reservation_ids": reservation_ids,
+            "skus": [row["sku"] for row in wanted],
+            "warehouses": [row["warehouse"] for row in wanted],
+            "quantities": [row["quantity"] for row in wanted],
+            "order_id": order_id,
+            "reference": order_id or reservation_ids[0],
+            "expires_at": expires_at,
+            "now": now,
+        },
+    )
+    if not taken:
+        return []
+    await tell(connection, stock_changed(taken, "reservation", now))
+    return [
+        {
+            "reservation_id": reservation_id,
+            "product_id": row["product_id"],
+            "warehouse": row["warehouse"],
+            "quantity": row["quantity"],
+            "expires_at": expires_at,
+        }
+        for reservation_id, row in zip(reservation_ids, wanted, strict=True)
+    ]
+
+
+async def release(connection: Connection, reservation_ids: Sequence[UUID], now: datetime) -> int:
+    """Give reserved or allocated stock back in the caller's transaction. Repeating it changes nothing."""
+    if not reservation_ids:
+        return 0
+    parameters = {"reservation_ids": list(reservation_ids), "reason": "release", "now": now}
+    changed = await rows(connection, store.RELEASE, parameters)
+    await tell(connection, stock_changed(changed, "release", now))
+    return len(changed)
+
+
+async def release_free(core: Core, reservation_ids: Sequence[UUID]) -> int:
+    """Release reservations made through the inventory API; those of orders belong to their checkout."""
+    async with core.db.transaction() as connection:
+        found = await rows(connection, store.LOCK_FREE_RESERVATIONS, {"reservation_ids": list(reservation_ids)})
+        if missing := set(reservation_ids) - {row["id"] for row in found}:
+            raise not_found("reservation", ", ".join(sorted(map(str, missing))))
+        if any(row["order_id"] for row in found):
+            raise Problem(409, "reservation_of_an_order", "Stock of an order is released by cancelling the order")
+        await release(connection, reservation_ids, core.clock.now())
+        return sum(row["level"] != "released" for row in found)
+
+
+async def expire_reservations(core: Core, limit: int = 200) -> int:
+    """Take back reservations whose time is over. Two workers may do so at once."""
+    now = core.clock.now()
+    async with core.db.transaction() as connection:
+        expired = [row["id"] for row in await rows(connection, store.EXPIRED, {"now": now, "limit": limit})]
+        await release(connection, expired, now)
+    return len(expired)
+
+
+async def ledger_differences(core: Core) -> list[dict[str, Any]]:
+    """Stock rows whose ledger does not add up to what is available: none, unless something is broken."""
+    async with core.db.connection() as connection:
+        return await rows(connection, store.LEDGER_DIFFERENCES, {})

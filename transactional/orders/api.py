@@ -1,0 +1,88 @@
+"""The orders API: parse, call, answer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Header, Response
+
+from lakefront.telemetry import correlation_id
+from transactional.orders import service
+from transactional.orders.checkout import service as checkout
+from transactional.orders.checkout.saga import Answer
+from transactional.orders.schemas import (
+    OrderAnswer,
+    OrderDetail,
+    OrderRequest,
+    ReviewRequest,
+    StatusAnswer,
+    StatusRequest,
+    TrackingAnswer,
+)
+from transactional.platform.authentication import CallerDep, MerchandiserDep
+from transactional.platform.core import CoreDep
+from transactional.platform.errors import PROBLEM_JSON, responses
+
+router = APIRouter(prefix="/orders", tags=["orders"])
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=200,
+        description="Equal requests with one key make one order and get equal answers.",
+        examples=["3e0f6c1e-order"],
+    ),
+]
+
+
+def answered(answer: Answer) -> Response:
+    """A checkout's answer as HTTP: the order, or the problem document."""
+    if answer.status < 400:
+        return Response(orjson.dumps(answer.body), answer.status, answer.headers, "application/json")
+    correlation = correlation_id.get()
+    body = {**answer.body, "correlation_id": correlation} if correlation else answer.body
+    return Response(orjson.dumps(body), answer.status, answer.headers, PROBLEM_JSON)
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Order products, or a cart",
+    description="Takes the stock, assesses the risk, authorizes the payment and confirms, or leaves nothing behind. "
+    "An order held for review, or whose payment's outcome is not known yet, is answered with that status.",
+    response_model=OrderAnswer,
+    responses=responses(401, 402, 403, 404, 409, 422),
+)
+async def place_order(
+    body: OrderRequest, core: CoreDep, caller: CallerDep, idempotency_key: IdempotencyKey = None
+) -> Response:
+    return answered(await checkout.check_out(core, caller, body, idempotency_key))
+
+
+@router.get("/{order_id}", summary="An order", responses=responses(401, 404))
+async def get_order(order_id: UUID, core: CoreDep, caller: CallerDep) -> OrderDetail:
+    return OrderDetail.model_validate(await service.order_of(core, caller, order_id))
+
+
+@router.put("/{order_id}/cancel", summary="Cancel an order", responses=responses(401, 404, 409))
+async def cancel_order(order_id: UUID, core: CoreDep, caller: CallerDep) -> StatusAnswer:
+    return StatusAnswer.model_validate(await service.cancel(core, caller, order_id))
+
+
+@router.get("/{order_id}/tracking", summary="Where an order is", responses=responses(401, 404))
+async def track_order(order_id: UUID, core: CoreDep, caller: CallerDep) -> TrackingAnswer:
+    return TrackingAnswer.model_validate(await service.tracking(core, caller, order_id))
+
+
+@router.post(
+    "/{order_id}/review", summary="Decide on an order held for review", responses=responses(401, 403, 404, 409)
+)
+async def review_order(order_id: UUID, body: ReviewRequest, core: CoreDep, _: MerchandiserDep) -> StatusAnswer:
+    return StatusAnswer.model_validate(await service.decide_review(core, order_id, body.accept))
+
+
+@router.put("/{order_id}/status", summary="Tell a step of the fulfilment", responses=responses(401, 403, 404, 409))
+async def fulfil_order(order_id: UUID, body: StatusRequest, core: CoreDep, _: MerchandiserDep) -> StatusAnswer:
+    return StatusAnswer.model_validate(await service.fulfil(core, order_id, body.status))

@@ -1,0 +1,1 @@
+"""Checkout: an orchestrated saga from the quote to the confirmed order."""

@@ -1,0 +1,233 @@
+"""The checkout's first commit: order, reservation, payment and saga, in one statement."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from psycopg.types.json import Jsonb
+
+from lakefront.contracts.commerce import OrderLine, OrderPlaced, StockChanged
+from lakefront.ids import new_id
+from lakefront.money import money_text
+from lakefront.secrets import keyed_hash
+from lakefront.telemetry import correlation_id
+from transactional.inventory.events import SOURCE as INVENTORY
+from transactional.inventory.service import HARD_RESERVATION
+from transactional.orders.checkout import store
+from transactional.orders.checkout.quote import Asked, Quote
+from transactional.orders.checkout.saga import Context, Saga, lease_end
+from transactional.orders.events import SOURCE
+from transactional.orders.schemas import OrderRequest
+from transactional.payments.gateways.registry import DEFAULT_GATEWAY
+from transactional.platform.authentication import Caller
+from transactional.platform.core import Core
+from transactional.platform.database import Connection
+from transactional.platform.network import country_of
+from transactional.platform.outbox import Fact, outbox_rows
+from transactional.platform.query import first
+
+OWNER = new_id()
+"""This process, as the owner of its checkouts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Who pays with what from where: the hashes and facts that fraud detection may see."""
+
+    device: str | None
+    card: str
+    address: str | None
+    payment_kind: str
+    network_country: str | None
+    shipping_country: str | None
+    account_age_days: float | None
+
+
+def payment_kind(token: str) -> str:
+    """Kind of a payment method by its token: wallets and invoices say so, everything else is a card."""
+    if "wallet" in token:
+        return "wallet"
+    return "invoice" if "invoice" in token else "card"
+
+
+def parties_of(caller: Caller, method: str, shipping_country: str | None, now: datetime) -> Parties:
+    """What is known of the parties of an order."""
+    opened = caller.account_created_at
+    return Parties(
+        device=keyed_hash("device", caller.device) if caller.device else None,
+        card=keyed_hash("card", method),
+        address=keyed_hash("address", caller.address) if caller.address else None,
+        payment_kind=payment_kind(method),
+        network_country=country_of(caller.address),
+        shipping_country=shipping_country or caller.country,
+        account_age_days=max((now - opened) / timedelta(days=1), 0.0) if opened else None,
+    )
+
+
+def request_hash(request: OrderRequest) -> bytes:
+    """Equal for equal requests: the fingerprint of the whole body."""
+    return hashlib.sha256(orjson.dumps(request.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def scope_of(caller: Caller) -> str:
+    """Whose idempotency keys these are: the account's or the guest session's."""
+    return f"user:{caller.user_id}" if caller.user_id else f"session:{caller.session}"
+
+
+async def place(
+    core: Core,
+    connection: Connection,
+    caller: Caller,
+    request: OrderRequest,
+    asked: Asked,
+    quoted: Quote,
+    key: str | None,
+) -> Saga | None:
+    """Write the order with its reservation; None, and nothing written, where the quote no longer holds or the key is
+    known."""
+    now = core.clock.now()
+    parties = parties_of(caller, request.payment_method, request.shipping_address.country, now)
+    saga = Saga(new_id(), new_id(), 1, "assessing", _context(caller, request, quoted, parties))
+    placed = _placed(saga, caller, quoted, parties)
+    facts = [Fact(placed, sequence=1, occurred_at=now, source=SOURCE), *_stock_templates(quoted, now)]
+    partitions, envelopes = outbox_rows(facts, core.settings.bus_partitions)
+    lines = quoted.lines
+    done = await first(
+        connection,
+        store.PLACE,
+        {
+            "product_ids": [line.product_id for line in lines],
+            "skus": [line.sku for line in lines],
+            "titles": [line.title for line in lines],
+            "warehouses": [line.warehouse for line in lines],
+            "quantities": [line.quantity for line in lines],
+            "unit_prices": [line.unit_price for line in lines],
+            "totals": [line.total for line in lines],
+            "reservation_ids": [new_id() for _ in lines],
+            "stock_partitions": partitions[1:],
+            "stock_envelopes": envelopes[1:],
+            "order_partition": partitions[0],
+            "order_envelope": envelopes[0],
+            "cart_id": asked.cart_id,
+            "cart_version": asked.cart_version,
+            "checkout_id": saga.id,
+            "order_id": saga.order_id,
+            "scope": scope_of(caller),
+            "idempotency_key": key,
+            "request_hash": request_hash(request),
+            "context": Jsonb(saga.context),
+            "owner": OWNER,
+            "lease_until": lease_end(),
+            "user_id": caller.user_id,
+            "session": caller.session,
+            "currency": quoted.currency,
+            "total": quoted.total,
+            "shipping_address": Jsonb(request.shipping_address.model_dump()),
+            "billing_address": Jsonb((request.billing_address or request.shipping_address).model_dump()),
+            "fact": placed.event_type,
+            "fact_data": Jsonb(placed.model_dump(mode="json")),
+            "payment_id": UUID(saga.context["payment_id"]),
+            "gateway": saga.context["gateway"],
+            "method_token": request.payment_method,
+            "device": parties.device,
+            "card": parties.card,
+            "address": parties.address,
+            "expires_at": now + HARD_RESERVATION,
+            "now": now,
+        },
+    )
+    return saga if done else None
+
+
+def _context(caller: Caller, request: OrderRequest, quoted: Quote, parties: Parties) -> Context:
+    return Context(
+        user=str(caller.user) if caller.user else None,
+        session=caller.session,
+        method=request.payment_method,
+        payment_id=str(new_id()),
+        gateway=DEFAULT_GATEWAY,
+        payment_kind=parties.payment_kind,
+        device=parties.device,
+        card=parties.card,
+        address=parties.address,
+        email_domain=caller.email_domain,
+        account_age_days=parties.account_age_days,
+        shipping_country=parties.shipping_country,
+        network_country=parties.network_country,
+        currency=quoted.currency,
+        total=money_text(quoted.total, quoted.currency),
+        units=sum(line.quantity for line in quoted.lines),
+        order_version=1,
+        items=[_item(quoted, number) for number in range(len(quoted.lines))],
+        action=None,
+        unknown_since=None,
+        correlation_id=correlation_id.get(),
+    )
+
+
+def _item(quoted: Quote, number: int) -> dict[str, Any]:
+    line = quoted.lines[number]
+    return {
+        "product_id": str(line.product_id),
+        "sku": line.sku,
+        "title": line.title,
+        "quantity": line.quantity,
+        "unit_price": money_text(line.unit_price, quoted.currency),
+        "total": money_text(line.total, quoted.currency),
+    }
+
+
+def _placed(saga: Saga, caller: Caller, quoted: Quote, parties: Parties) -> OrderPlaced:
+    return OrderPlaced(
+        order_id=saga.order_id,
+        user=caller.user,
+        session=caller.session,
+        currency=quoted.currency,
+        total=quoted.total,
+        lines=[
+            OrderLine(
+                product_id=line.product_id,
+                sku=line.sku,
+                category_path=line.category_path,
+                quantity=line.quantity,
+                unit_price=line.unit_price,
+                total=line.total,
+            )
+            for line in quoted.lines
+        ],
+        payment_kind=parties.payment_kind,
+        account_age_days=parties.account_age_days,
+        device=parties.device,
+        card=parties.card,
+        address=parties.address,
+        shipping_country=parties.shipping_country,
+        network_country=parties.network_country,
+        email_domain=caller.email_domain,
+    )
+
+
+def _stock_templates(quoted: Quote, now: datetime) -> list[Fact]:
+    """Events of the stock's changes; what is available and the sequence are filled in by the statement that takes the
+    stock."""
+    return [
+        Fact(
+            StockChanged(
+                stock_key=f"{line.sku}:{line.warehouse}",
+                sku=line.sku,
+                product_id=line.product_id,
+                warehouse=line.warehouse,
+                available=0,
+                change=-line.quantity,
+                reason="reservation",
+            ),
+            sequence=0,
+            occurred_at=now,
+            source=INVENTORY,
+        )
+        for line in quoted.lines
+    ]

@@ -1,0 +1,101 @@
+"""Paying an order whose payment failed once more: stock is held again, and the same saga runs again with a new
+payment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from lakefront.ids import new_id
+from lakefront.telemetry import correlation_id
+from transactional.inventory import service as inventory
+from transactional.orders.access import check_owner
+from transactional.orders.checkout import store
+from transactional.orders.checkout.place import OWNER, Parties, parties_of
+from transactional.orders.checkout.saga import Answer, Context, Saga, lease_end
+from transactional.orders.checkout.service import run_to_answer
+from transactional.orders.errors import NotInThisStatus, StillRunning
+from transactional.orders.moves import move
+from transactional.platform.authentication import Caller
+from transactional.platform.core import Core
+from transactional.platform.database import Connection
+from transactional.platform.errors import not_found
+from transactional.platform.query import Row, first, rows
+
+
+async def pay(core: Core, caller: Caller, order_id: UUID, method: str) -> Answer:
+    """Pay an order whose payment failed. Raises StillRunning while a payment is under way, NotInThisStatus once it is
+    paid."""
+    async with core.db.transaction() as connection:
+        saga = await _reopen(core, connection, caller, order_id, method)
+    return await run_to_answer(core, saga)
+
+
+async def _reopen(core: Core, connection: Connection, caller: Caller, order_id: UUID, method: str) -> Saga:
+    order = await first(connection, store.LOCK_FAILED, {"order_id": order_id})
+    if order is None:
+        raise not_found("order", order_id)
+    check_owner(caller, order, order_id)
+    if order["outcome"] is None:
+        raise StillRunning()
+    if order["status"] != "failed" or order["outcome"] != "failed":
+        raise NotInThisStatus(order_id, order["status"], "paid")
+    now = core.clock.now()
+    lines = await rows(connection, store.LINES, {"order_id": order_id})
+    wanted = [(line["product_id"], line["quantity"]) for line in lines]
+    taken = await inventory.take_for_order(connection, wanted, order_id, now)
+    context, parties = _context(caller, order, method, now)
+    version = order["version"] + 1
+    user = UUID(context["user"]) if context["user"] else None
+    await move(connection, order_id, user, "failed", "pending", version=version, now=now, reason="payment_retried")
+    reopened = await first(connection, store.REOPEN, _parameters(order, order_id, context, parties, taken, now))
+    assert reopened is not None, "the checkout's row is locked"
+    return Saga(order["id"], order_id, reopened["epoch"], "assessing", context)
+
+
+def _context(caller: Caller, order: Row, method: str, now: datetime) -> tuple[Context, Parties]:
+    before: Context = order["context"]
+    parties = parties_of(caller, method, before["shipping_country"], now)
+    context: Context = {
+        **before,
+        "method": method,
+        "payment_id": str(new_id()),
+        "payment_kind": parties.payment_kind,
+        "device": parties.device,
+        "card": parties.card,
+        "address": parties.address,
+        "network_country": parties.network_country,
+        "account_age_days": parties.account_age_days,
+        "order_version": order["version"] + 1,
+        "action": None,
+        "unknown_since": None,
+        "correlation_id": correlation_id.get(),
+    }
+    return context, parties
+
+
+def _parameters(
+    order: Row, order_id: UUID, context: Context, parties: Parties, taken: list[dict[str, Any]], now: datetime
+) -> dict[str, Any]:
+    return {
+        "context": Jsonb(context),
+        "owner": OWNER,
+        "lease_until": lease_end(),
+        "checkout_id": order["id"],
+        "epoch": order["epoch"],
+        "payment_id": UUID(context["payment_id"]),
+        "order_id": order_id,
+        "total": order["total"],
+        "currency": order["currency"],
+        "gateway": context["gateway"],
+        "method_token": context["method"],
+        "device": parties.device,
+        "card": parties.card,
+        "address": parties.address,
+        "product_ids": [row["product_id"] for row in taken],
+        "reservation_ids": [row["reservation_id"] for row in taken],
+        "now": now,
+    }

@@ -1,0 +1,104 @@
+"""The saga's state, and the answer that ends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
+from uuid import UUID
+
+from lakefront.clock import real_now
+from transactional.platform.errors import Problem
+
+LEASE = timedelta(seconds=15)
+"""Longer than any step may take; a step begins with a fresh lease, and recovery takes what is older."""
+
+
+class Stale(RuntimeError):
+    """Another process has taken this checkout over: stop, and write nothing more."""
+
+
+class Context(TypedDict):
+    """What later steps need, kept in the checkout's row; people, devices and cards only as pseudonyms and hashes."""
+
+    user: str | None
+    session: str | None
+    method: str
+    payment_id: str
+    gateway: str
+    payment_kind: str
+    device: str | None
+    card: str | None
+    address: str | None
+    email_domain: str | None
+    account_age_days: float | None
+    shipping_country: str | None
+    network_country: str | None
+    currency: str
+    total: str
+    units: int
+    order_version: int
+    items: list[dict[str, Any]]
+    action: str | None
+    """The fraud verdict, once there is one."""
+    unknown_since: str | None
+    """Real time since which the payment's outcome is not known."""
+    correlation_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Saga:
+    """One checkout as its owner sees it. ``step`` and ``epoch`` are what each next write is compared with."""
+
+    id: UUID
+    order_id: UUID
+    epoch: int
+    step: str
+    context: Context
+
+    def at(self, step: str, **changes: Any) -> Saga:
+        """The saga one step further."""
+        return replace(self, step=step, context={**self.context, **changes})  # type: ignore[typeddict-item]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the client is told; kept with the checkout, so that a repeat of its key is told the same."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+    def stored(self) -> dict[str, Any]:
+        return {"status": self.status, "body": self.body, "headers": self.headers}
+
+    @classmethod
+    def of(cls, problem: Problem) -> Answer:
+        """A refusal; the correlation id is the request's own and not kept."""
+        document = {name: value for name, value in problem.document().items() if name != "correlation_id"}
+        return cls(problem.status, document, dict(problem.headers or {}))
+
+
+def order_answer(
+    saga: Saga, status: str, payment_status: str, *, eta: str | None = None, tracking: str | None = None
+) -> Answer:
+    """The order as `POST /orders` answers it."""
+    context = saga.context
+    body = {
+        "order_id": str(saga.order_id),
+        "status": status,
+        "total_amount": context["total"],
+        "currency": context["currency"],
+        "estimated_delivery": eta,
+        "tracking_number": tracking,
+        "payment_id": context["payment_id"],
+        "payment_status": payment_status,
+        "items": context["items"],
+        "fraud": {"action": context["action"]} if context["action"] else None,
+    }
+    return Answer(201, body, {})
+
+
+def lease_end(length: timedelta = LEASE) -> datetime:
+    """End of a lease that begins now, in real time."""
+    return real_now() + length

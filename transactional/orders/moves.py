@@ -1,0 +1,54 @@
+"""Moving an order to another status inside the caller's transaction: row, history and event together."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from lakefront.contracts.commerce import OrderStatus
+from transactional.orders import store
+from transactional.orders.events import status_changed
+from transactional.orders.states import check_move
+from transactional.platform.database import Connection
+from transactional.platform.outbox import outbox_rows
+from transactional.platform.query import first
+
+
+class OrderMoved(RuntimeError):
+    """The order was changed by someone else since it was read."""
+
+
+async def move(
+    connection: Connection,
+    order_id: UUID,
+    user: UUID | None,
+    previous: OrderStatus,
+    status: OrderStatus,
+    *,
+    version: int,
+    now: datetime,
+    reason: str | None = None,
+) -> None:
+    """Move the order on; ``version`` is the one it has because of it. Raises OrderMoved, IllegalMove."""
+    check_move(previous, status)
+    fact = status_changed(order_id, user, previous, status, version=version, now=now, reason=reason)
+    partitions, envelopes = outbox_rows([fact])
+    done = await first(
+        connection,
+        store.MOVE,
+        {
+            "order_id": order_id,
+            "previous": previous,
+            "status": status,
+            "version": version,
+            "now": now,
+            "fact": fact.data.event_type,
+            "fact_data": Jsonb(fact.data.model_dump(mode="json")),
+            "partitions": partitions,
+            "envelopes": envelopes,
+        },
+    )
+    if not done or not done["moved"]:
+        raise OrderMoved(f"order {order_id} is no longer {previous} at version {version - 1}")

@@ -1,0 +1,219 @@
+"""Orders after their checkout: reading, cancelling, deciding a review, fulfilment and tracking."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from lakefront.clock import iso
+from lakefront.contracts.commerce import OrderStatus
+from lakefront.money import money_text
+from transactional.inventory import service as inventory
+from transactional.orders import store
+from transactional.orders.access import check_owner
+from transactional.orders.errors import NotInThisStatus, StillRunning
+from transactional.orders.moves import OrderMoved, move
+from transactional.orders.states import CANCELLABLE, MOVES
+from transactional.payments import changes
+from transactional.platform.authentication import Caller
+from transactional.platform.core import Core
+from transactional.platform.database import Connection
+from transactional.platform.errors import Problem, not_found
+from transactional.platform.query import Row, first, rows
+
+Then = Callable[[Connection, Row, datetime], Awaitable[None]]
+
+
+async def order_of(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]:
+    """An order with its lines and its latest payment."""
+    async with core.db.connection() as connection:
+        order = await first(connection, store.ORDER, {"order_id": order_id})
+    if order is None:
+        raise not_found("order", order_id)
+    check_owner(caller, order, order_id)
+    currency = order["currency"]
+    return {
+        "order_id": order["id"],
+        "status": order["status"],
+        "total_amount": money_text(order["total"], currency),
+        "currency": currency,
+        "placed_at": order["placed_at"],
+        "estimated_delivery": order["estimated_delivery"],
+        "tracking_number": order["tracking_number"],
+        "payment_id": order["payment_id"],
+        "payment_status": order["payment_status"],
+        "shipping_address": order["shipping_address"],
+        "items": [
+            {
+                **line,
+                "unit_price": money_text(Decimal(line["unit_price"]), currency),
+                "total": money_text(Decimal(line["total"]), currency),
+            }
+            for line in order["items"] or []
+        ],
+    }
+
+
+async def orders_of(core: Core, user_id: UUID, *, limit: int, cursor: str | None = None) -> dict[str, Any]:
+    """A person's orders, newest first, page by page."""
+    before, before_id = _read_cursor(cursor)
+    parameters = {"user_id": user_id, "before": before, "before_id": before_id, "limit": limit + 1}
+    async with core.db.connection() as connection:
+        found = await rows(connection, store.ORDERS_OF_USER, parameters)
+    page = found[:limit]
+    return {
+        "items": [
+            {
+                "order_id": order["id"],
+                "status": order["status"],
+                "total_amount": money_text(order["total"], order["currency"]),
+                "currency": order["currency"],
+                "placed_at": iso(order["placed_at"]),
+                "estimated_delivery": iso(order["estimated_delivery"]) if order["estimated_delivery"] else None,
+                "tracking_number": order["tracking_number"],
+                "lines": order["lines"],
+            }
+            for order in page
+        ],
+        "next_cursor": _cursor(page[-1]) if len(found) > limit else None,
+    }
+
+
+def _cursor(order: Row) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([iso(order["placed_at"]), str(order["id"])])).decode()
+
+
+def _read_cursor(cursor: str | None) -> tuple[datetime | None, UUID | None]:
+    if cursor is None:
+        return None, None
+    try:
+        placed_at, order_id = orjson.loads(base64.urlsafe_b64decode(cursor))
+        return datetime.fromisoformat(placed_at), UUID(order_id)
+    except (binascii.Error, ValueError, TypeError, AttributeError) as error:
+        raise Problem(422, "invalid_cursor", "This is no cursor of this list") from error
+
+
+async def tracking(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]:
+    """Where an order is, and what happened to it so far, from its history."""
+    async with core.db.connection() as connection:
+        order = await first(connection, store.ORDER, {"order_id": order_id})
+        if order is None:
+            raise not_found("order", order_id)
+        check_owner(caller, order, order_id)
+        history = await rows(connection, store.HISTORY, {"order_id": order_id})
+    return {
+        "order_id": order_id,
+        "status": order["status"],
+        "tracking_number": order["tracking_number"],
+        "estimated_delivery": order["estimated_delivery"],
+        "history": [
+            {
+                "status": fact["data"].get("status", "pending"),
+                "at": fact["occurred_at"],
+                "reason": fact["data"].get("reason"),
+            }
+            for fact in history
+        ],
+    }
+
+
+async def cancel(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]:
+    """Cancel an order: its stock is free again, and its payment is voided or refunded. Cancelling twice is once."""
+
+    def allowed(order: Row) -> bool:
+        check_owner(caller, order, order_id)
+        if order["status"] == "cancelled":
+            return False
+        if order["status"] == "pending":
+            raise StillRunning()
+        if order["status"] not in CANCELLABLE:
+            raise NotInThisStatus(order_id, order["status"], "cancelled")
+        return True
+
+    reason = "merchandiser_request" if caller.is_merchandiser and caller.user_id is None else "customer_request"
+    await _change(core, order_id, "cancelled", reason, allowed, _give_back(order_id, reason))
+    return await _status(core, order_id)
+
+
+async def decide_review(core: Core, order_id: UUID, accept: bool) -> dict[str, Any]:
+    """A person's decision on a held order: accepted it is confirmed and captured, refused it is voided and released."""
+
+    def allowed(order: Row) -> bool:
+        if order["status"] != "review":
+            raise NotInThisStatus(order_id, order["status"], "reviewed")
+        return True
+
+    if accept:
+        await _change(core, order_id, "confirmed", "review_accepted", allowed, _ask_capture)
+    else:
+        await _change(core, order_id, "cancelled", "review_refused", allowed, _give_back(order_id, "review_refused"))
+    return await _status(core, order_id)
+
+
+async def fulfil(core: Core, order_id: UUID, status: OrderStatus) -> dict[str, Any]:
+    """A step of the fulfilment: processing, shipped, delivered. Repeating it changes nothing."""
+
+    def allowed(order: Row) -> bool:
+        if order["status"] == status:
+            return False
+        if status not in MOVES[order["status"]]:
+            raise NotInThisStatus(order_id, order["status"], status)
+        return True
+
+    async def nothing(_: Connection, __: Row, ___: datetime) -> None:
+        return None
+
+    await _change(core, order_id, status, None, allowed, nothing)
+    return await _status(core, order_id)
+
+
+async def _change(
+    core: Core, order_id: UUID, status: OrderStatus, reason: str | None, allowed: Callable[[Row], bool], then: Then
+) -> None:
+    """Lock the order, move it on if that is allowed, and do what goes with it, in one transaction."""
+    now = core.clock.now()
+    async with core.db.transaction() as connection:
+        await rows(connection, store.LOCK_RESERVATIONS, {"order_id": order_id})
+        order = await first(connection, store.LOCK, {"order_id": order_id})
+        if order is None:
+            raise not_found("order", order_id)
+        if not allowed(order):
+            return
+        try:
+            await move(
+                connection, order_id, order["user"], order["status"], status,
+                version=order["version"] + 1, now=now, reason=reason,
+            )  # fmt: skip
+        except OrderMoved as moved:
+            raise AssertionError("the order's row is locked") from moved
+        await then(connection, order, now)
+
+
+def _give_back(order_id: UUID, reason: str) -> Then:
+    async def then(connection: Connection, order: Row, now: datetime) -> None:
+        await changes.give_back(connection, order_id, now, reason)
+        held = await rows(connection, store.LOCK_RESERVATIONS, {"order_id": order_id})
+        await inventory.release(connection, [row["id"] for row in held], now)
+
+    return then
+
+
+async def _ask_capture(connection: Connection, order: Row, now: datetime) -> None:
+    payment = await changes.latest(connection, order["id"])
+    if payment is None or payment["status"] != "authorized":
+        raise NotInThisStatus(order["id"], order["status"], "captured")
+    await changes.ask(connection, payment["id"], "capture", payment["amount"], now)
+
+
+async def _status(core: Core, order_id: UUID) -> dict[str, Any]:
+    async with core.db.connection() as connection:
+        order = await first(connection, store.ORDER, {"order_id": order_id})
+    assert order is not None, "the order was there a moment ago"
+    return {"order_id": order_id, "status": order["status"], "payment_status": order["payment_status"]}

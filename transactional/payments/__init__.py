@@ -1,0 +1,1 @@
+"""Payments: gateways behind one interface, durable operations, refunds and webhooks."""

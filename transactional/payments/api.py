@@ -1,0 +1,65 @@
+"""The payments API: parse, call, answer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Request, Response
+
+from transactional.orders.api import IdempotencyKey, answered
+from transactional.orders.checkout import retry
+from transactional.orders.schemas import OrderAnswer
+from transactional.payments import service
+from transactional.payments.schemas import (
+    PaymentAnswer,
+    ProcessRequest,
+    RefundAnswer,
+    RefundRequest,
+    Webhook,
+    WebhookAnswer,
+)
+from transactional.platform.authentication import CallerDep, MerchandiserDep
+from transactional.platform.core import CoreDep
+from transactional.platform.errors import responses
+
+router = APIRouter(prefix="/payments", tags=["payments"])
+
+
+@router.post(
+    "/process",
+    status_code=201,
+    summary="Pay an order whose payment failed",
+    description="Holds the stock again and takes the payment by the new method; a paid order is never charged again.",
+    response_model=OrderAnswer,
+    responses=responses(401, 402, 403, 404, 409, 422),
+)
+async def process(body: ProcessRequest, core: CoreDep, caller: CallerDep) -> Response:
+    return answered(await retry.pay(core, caller, body.order_id, body.payment_method))
+
+
+@router.get("/{payment_id}/status", summary="Status of a payment", responses=responses(401, 404))
+async def status(payment_id: UUID, core: CoreDep, caller: CallerDep) -> PaymentAnswer:
+    return PaymentAnswer.model_validate(await service.status_of(core, caller, payment_id))
+
+
+@router.post("/refund", status_code=202, summary="Refund a captured payment", responses=responses(401, 403, 404, 409))
+async def refund(
+    body: RefundRequest, core: CoreDep, _: MerchandiserDep, idempotency_key: IdempotencyKey = None
+) -> RefundAnswer:
+    return RefundAnswer.model_validate(await service.refund(core, body, idempotency_key))
+
+
+@router.post(
+    "/webhooks/sandbox",
+    summary="News from the sandbox gateway",
+    responses=responses(401, 404, 409, 422),
+    openapi_extra={"requestBody": {"content": {"application/json": {"schema": Webhook.model_json_schema()}}}},
+)
+async def sandbox_webhook(
+    request: Request,
+    core: CoreDep,
+    x_sandbox_signature: Annotated[str | None, Header(description="Hex HMAC-SHA256 of the body.")] = None,
+) -> WebhookAnswer:
+    webhook = service.verified_webhook(await request.body(), x_sandbox_signature)
+    return WebhookAnswer.model_validate(await service.receive_webhook(core, webhook))

@@ -1,0 +1,1 @@
+"""Payment gateways: the interface, the protection around every call, and the sandbox."""

@@ -1,0 +1,98 @@
+"""The sandbox gateway, misbehaving by the token that pays.
+
+``tok_decline_…`` is declined, ``tok_timeout_…`` is charged but the answer never comes, ``tok_twice_…`` is answered
+and then
+told again by two webhooks, ``tok_late_…`` is told as 'processing' and decided some seconds later. Every other token
+pays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import orjson
+
+from lakefront.clock import iso, real_now
+from lakefront.ids import new_id
+from transactional.payments.gateways.interface import Authorization, Charge, Movement
+from transactional.payments.gateways.sandbox import store
+from transactional.platform.database import Database
+from transactional.platform.query import Row, first
+
+LATE_SECONDS = 3.0
+HANG_SECONDS = 30.0
+
+
+class SandboxGateway:
+    """Keeps its books in a schema of its own, on connections of its own: it is never part of a transaction of the
+    core."""
+
+    name = "sandbox"
+
+    def __init__(
+        self, books: Database, *, late_seconds: float = LATE_SECONDS, hang_seconds: float = HANG_SECONDS
+    ) -> None:
+        self._books = books
+        self._late_seconds = late_seconds
+        self._hang_seconds = hang_seconds
+
+    async def authorize(self, request: Authorization) -> Charge:
+        declined = request.token.startswith("tok_decline_")
+        late = request.token.startswith("tok_late_")
+        charge = await self._row(
+            store.AUTHORIZE,
+            {
+                "reference": f"ch_{new_id().hex}",
+                "key": request.key,
+                "merchant_reference": request.merchant_reference,
+                "token": request.token,
+                "amount": request.amount,
+                "currency": request.currency,
+                "status": "declined" if declined else "authorized",
+                "reason": "card_declined" if declined else None,
+                "answers_in": self._late_seconds if late else 0.0,
+            },
+        )
+        assert charge is not None, "an upsert returns its row"
+        if request.token.startswith("tok_timeout_"):
+            await asyncio.sleep(self._hang_seconds)
+        if charge["requests"] == 1 and (late or request.token.startswith("tok_twice_")):
+            await self._announce(request, self._late_seconds if late else 0.0)
+        return _charge(charge)
+
+    async def _announce(self, request: Authorization, delay: float) -> None:
+        body = {"type": "authorized", "merchant_reference": request.merchant_reference, "occurred_at": iso(real_now())}
+        parameters = {"body": orjson.dumps(body).decode(), "delays": [delay, delay + 0.5]}
+        async with self._books.connection() as connection:
+            await connection.execute(store.ADD_WEBHOOKS, parameters)
+
+    async def find(self, key: str) -> Charge | None:
+        found = await self._row(store.FIND, {"key": key})
+        return _charge(found) if found else None
+
+    async def capture(self, key: str, reference: str, amount: Decimal) -> Movement:
+        return await self._move("capture", key, reference, amount)
+
+    async def void(self, key: str, reference: str) -> Movement:
+        return await self._move("void", key, reference, Decimal(0))
+
+    async def refund(self, key: str, reference: str, amount: Decimal) -> Movement:
+        return await self._move("refund", key, reference, amount)
+
+    async def _move(self, kind: str, key: str, reference: str, amount: Decimal) -> Movement:
+        decided = await self._row(store.MOVE, {"kind": kind, "key": key, "reference": reference, "amount": amount})
+        decided = decided or await self._row(store.FIND_MOVEMENT, {"key": key})
+        if decided is None:
+            return Movement(False, "unknown_charge")
+        return Movement(decided["status"] == "done", decided["reason"])
+
+    async def _row(self, statement: str, parameters: dict[str, object]) -> Row | None:
+        async with self._books.connection() as connection:
+            return await first(connection, statement, parameters)
+
+
+def _charge(row: Row) -> Charge:
+    if not row["answered"]:
+        return Charge(row["reference"], "processing")
+    return Charge(row["reference"], row["status"], row["reason"])
