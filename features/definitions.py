@@ -249,7 +249,7 @@ def _party_features(order_id: str, party: Recent, at: float) -> list[float | Non
     week = WINDOWS["7d"]
     return [
         *(float(sum(age < window for age in ages)) for window in WINDOWS.values()),
-        sum(item.value for item in orders if at - item.time < DAY),
+        sum((item.value for item in orders if at - item.time < DAY), 0.0),
         *(float(sum(age < window for age in failed)) for window in WINDOWS.values()),
         min(ages) / HOUR if ages else None,
         float(len({item.party for item in orders if item.party and at - item.time < week})),

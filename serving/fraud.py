@@ -86,7 +86,8 @@ class FraudAssessor:
         recent: dict[str, Recent] = {}
         risks: dict[str, float] = {}
         for entity, views in zip(known, answers, strict=True):
-            lists = views[PARTY_RECENT[entity].name].features
+            view = PARTY_RECENT[entity]
+            lists = {} if views[view.name].is_stale(view, order.now) else views[view.name].features
             recent[entity] = Recent(items_of(lists, ORDERS), items_of(lists, FAILED))
             risk = PARTY_RISK.get(entity)
             if risk is not None:
