@@ -115,10 +115,11 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> Response:
-        title = HTTPStatus(error.status_code).phrase
+        phrase = HTTPStatus(error.status_code).phrase
+        code, title = _HTTP_CODES.get(error.status_code, (phrase.lower().replace(" ", "_"), phrase))
         headers = dict(error.headers) if error.headers else None
-        detail = error.detail if error.detail != title else None
-        return problem_response(Problem(error.status_code, title.lower().replace(" ", "_"), title, detail, headers))
+        detail = error.detail if error.detail not in (phrase, title) else None
+        return problem_response(Problem(error.status_code, code, title, detail, headers))
 
     @app.exception_handler(PoolTimeout)
     @app.exception_handler(psycopg.OperationalError)
@@ -127,6 +128,7 @@ def install_error_handlers(app: FastAPI) -> None:
         return problem_response(unavailable("database_unavailable", "The database does not answer just now"))
 
 
+_HTTP_CODES = {413: ("too_large", "The body is too large")}
 _TITLES = {
     400: ("malformed_json", "The body is not valid JSON"),
     401: ("not_authenticated", "This needs a valid access token"),

@@ -6,9 +6,9 @@ import asyncio
 import ctypes
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 from redis.asyncio import Redis
@@ -24,6 +24,7 @@ from transactional.platform.core import Core
 from transactional.platform.database import Database
 from transactional.platform.publisher import Publisher
 
+FirstStep = Callable[[Core], Awaitable[None]]
 STORE_DEADLINE_SECONDS = 0.1
 _PR_SET_PDEATHSIG = 1
 _PASSWORD_THREADS = 2
@@ -52,29 +53,39 @@ def open_store(chosen: Settings) -> Redis:
     )
 
 
-@asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Make the worker's ``Core``. Waits for PostgreSQL; Redis and the models may come later."""
-    die_with_server()
-    chosen = settings()
-    async with AsyncExitStack() as stack:
-        db = await Database.open(chosen.database_url, chosen.database_pool_size)
-        stack.push_async_callback(db.close)
-        clock = Clock()
-        await clock_follower.load(clock, db)
-        store = open_store(chosen)
-        stack.push_async_callback(store.aclose)
-        bus = connect(chosen.bus_url)
-        stack.push_async_callback(bus.close)
-        decisions = await Decisions.start(chosen)
-        stack.push_async_callback(decisions.close)
-        publisher = Publisher(bus, chosen.bus_deadline_milliseconds / 1000)
-        publisher.start()
-        stack.push_async_callback(publisher.stop)
-        password_pool = ThreadPoolExecutor(_PASSWORD_THREADS, thread_name_prefix="password")
-        stack.callback(password_pool.shutdown, wait=False, cancel_futures=True)
-        app.state.core = Core(chosen, db, clock, bus, store, decisions, publisher, password_pool)
-        if chosen.simulation:
-            follower = asyncio.create_task(clock_follower.follow(clock, db))
-            stack.callback(follower.cancel)
-        yield
+def lifespan_with(*first_steps: FirstStep) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """A lifespan that makes the worker's ``Core``, takes the domains' first steps with it, and then serves."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        die_with_server()
+        async with AsyncExitStack() as stack:
+            core = app.state.core = await _open_core(settings(), stack)
+            for step in first_steps:
+                await step(core)
+            yield
+
+    return lifespan
+
+
+async def _open_core(chosen: Settings, stack: AsyncExitStack) -> Core:
+    """Open what the core consists of. Waits for PostgreSQL; Redis and the models may come later."""
+    db = await Database.open(chosen.database_url, chosen.database_pool_size)
+    stack.push_async_callback(db.close)
+    clock = Clock()
+    await clock_follower.load(clock, db)
+    store = open_store(chosen)
+    stack.push_async_callback(store.aclose)
+    bus = connect(chosen.bus_url)
+    stack.push_async_callback(bus.close)
+    decisions = await Decisions.start(chosen)
+    stack.push_async_callback(decisions.close)
+    publisher = Publisher(bus, chosen.bus_deadline_milliseconds / 1000)
+    publisher.start()
+    stack.push_async_callback(publisher.stop)
+    password_pool = ThreadPoolExecutor(_PASSWORD_THREADS, thread_name_prefix="password")
+    stack.callback(password_pool.shutdown, wait=False, cancel_futures=True)
+    if chosen.simulation:
+        follower = asyncio.create_task(clock_follower.follow(clock, db))
+        stack.callback(follower.cancel)
+    return Core(chosen, db, clock, bus, store, decisions, publisher, password_pool)

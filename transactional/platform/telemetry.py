@@ -1,4 +1,4 @@
-"""One pure ASGI middleware that sees every request: correlation id, span, metrics, access log, and the last net for errors.
+"""One pure ASGI middleware that sees every request: correlation id, span, metrics, access log, size limit, last net for errors.
 
 One instead of five, since each layer costs every request. The correlation id comes from the caller's ``X-Correlation-Id``
 or is made here; it goes back in the answer, into the logs, into problem documents and into the events of the request.
@@ -15,6 +15,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Counter, Histogram
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lakefront.ids import new_id
@@ -29,6 +30,7 @@ REQUESTS = Histogram(
 )
 UNHANDLED = Counter("lakefront_http_unhandled_errors", "Errors that nothing expected.", ["route"])
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+MOST_BODY_BYTES = 4 * 1024 * 1024
 _QUIET = ("/health/live", "/health/ready", "/metrics")
 _propagator = TraceContextTextMapPropagator()
 log = structlog.get_logger("access")
@@ -53,7 +55,7 @@ class TelemetryMiddleware:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        sent, traceparent = _sent_ids(scope)
+        sent, traceparent, size = _sent(scope)
         correlation = sent or str(new_id())
         token = correlation_id.set(correlation)
         status = 0
@@ -70,7 +72,10 @@ class TelemetryMiddleware:
             scope["method"], context=parent, kind=SpanKind.SERVER, record_exception=False, set_status_on_exception=False
         ) as span:
             try:
-                await self._app(scope, receive, observed)
+                if size is not None and size > MOST_BODY_BYTES:
+                    await problem_response(_too_large())(scope, receive, observed)
+                else:
+                    await self._app(scope, receive if size is not None else _limited(receive), observed)
             except Exception:
                 UNHANDLED.labels(route_of(scope)).inc()
                 log.exception("unhandled_error", method=scope["method"], path=scope["path"])
@@ -109,12 +114,37 @@ class TelemetryMiddleware:
             )
 
 
-def _sent_ids(scope: Scope) -> tuple[str | None, str | None]:
+def _sent(scope: Scope) -> tuple[str | None, str | None, int | None]:
+    """Correlation id, trace and size of a request; the size is None when the body comes in chunks of unknown number."""
     correlation = traceparent = None
+    size: int | None = 0
     for name, value in scope["headers"]:
         if name == b"x-correlation-id":
             text = value.decode("latin-1")
             correlation = text if _ACCEPTABLE_ID.fullmatch(text) else None
         elif name == b"traceparent":
             traceparent = value.decode("latin-1")
-    return correlation, traceparent
+        elif name == b"content-length" and value.isdigit():
+            size = int(value)
+        elif name == b"transfer-encoding":
+            size = None
+    return correlation, traceparent, size
+
+
+def _too_large() -> Problem:
+    return Problem(413, "too_large", "The body is too large", f"At most {MOST_BODY_BYTES:,} bytes are taken.")
+
+
+def _limited(receive: Receive) -> Receive:
+    """Counts a body of unknown size while it arrives."""
+    received = 0
+
+    async def counted() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MOST_BODY_BYTES:
+            raise HTTPException(413)
+        return message
+
+    return counted
