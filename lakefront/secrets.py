@@ -37,6 +37,10 @@ class Secrets:
     """Password of the first merchandiser, merchandiser@lakefront.example."""
     session_key: str
     """Signs the dashboards' session cookie."""
+    database_password: str
+    """Password of the embedded PostgreSQL."""
+    supervisor_password: str
+    """Lets the command line talk to the supervisor of its data folder."""
 
 
 def _generate() -> Secrets:

@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     # Java and Spark
     java_home: str = Field("", description="Java 17 or 21; empty: the machine's own, else the wheel's.")
     spark_jars_folder: str = Field("", description="Folder of Delta's jars where Maven Central cannot be reached.")
+    ivy_folder: str = Field("", description="Where Spark's jars are kept once fetched; empty: ivy/ in the data folder.")
     spark_master: str = "local[2]"
     spark_driver_memory: str = "1g"
 

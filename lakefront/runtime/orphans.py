@@ -1,7 +1,7 @@
 """No process outlives the one that should look after it.
 
-On Linux a child asks the kernel for a signal when its parent dies; elsewhere leftovers are found by the mark in their environment and
-ended before their successor starts.
+On Linux a child asks the kernel for a signal when its parent dies; elsewhere leftovers are found by the mark in their
+environment and ended before their successor starts.
 """
 
 from __future__ import annotations

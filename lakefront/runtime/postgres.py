@@ -7,8 +7,8 @@ socket, because the path of a socket is limited to about 100 characters and data
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -106,7 +106,7 @@ def create_cluster(data: Path, password: str, *, sync: bool = True) -> bool:
             "--locale=C", *([] if sync else ["--no-sync"]),
         ]  # fmt: skip
         done = subprocess.run(
-            command, capture_output=True, text=True, preexec_fn=system_user.become, cwd="/", timeout=120
+            command, check=False, capture_output=True, text=True, cwd="/", timeout=120, **system_user.for_subprocess()
         )
     if done.returncode:
         shutil.rmtree(draft, ignore_errors=True)
@@ -134,33 +134,49 @@ def running_postmaster(data: Path) -> psutil.Process | None:
 
 
 def clear_the_way(data: Path, seconds: float = 30.0) -> None:
-    """Make a start possible after a crash: stop a server that outlived its supervisor, remove a stale pid file."""
+    """Make a start possible after a crash: stop a server that outlived its supervisor, wait for the backends of a killed
+    one, remove a stale pid file."""
     process = running_postmaster(data)
-    if process is not None and process.pid != os.getpid():
-        process.terminate() if seconds <= 0 else process.send_signal(2)  # SIGINT: fast shutdown
+    if process is not None:
+        process.send_signal(signal.SIGINT)  # fast shutdown
         try:
             process.wait(timeout=seconds)
         except psutil.TimeoutExpired:
             process.kill()
             process.wait(timeout=10)
-    if running_postmaster(data) is None:
-        (data / "postmaster.pid").unlink(missing_ok=True)
+    # Backends notice by themselves that their server was killed; until they have, its shared memory is in use.
+    _, alive = psutil.wait_procs(_backends(data), timeout=10)
+    for backend in alive:
+        backend.kill()
+    psutil.wait_procs(alive, timeout=10)
+    (data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _backends(data: Path) -> list[psutil.Process]:
+    """Processes of PostgreSQL that work in this data folder."""
+    found = []
+    for candidate in psutil.process_iter():
+        try:
+            if candidate.name() == "postgres" and candidate.cwd() == str(data):
+                found.append(candidate)
+        except psutil.Error:  # gone, or another user's
+            continue
+    return found
 
 
 def wait_until_ready(address: str, seconds: float = 30.0, *, alive: subprocess.Popen[bytes] | None = None) -> None:
-    """Wait until the server takes connections. Raises PostgresError when it does not, or when ``alive`` has ended."""
-    import psycopg
+    """Wait until the server takes connections, whether or not the database is there yet.
+
+    Raises PostgresError when it does not in time, or when the process ``alive`` has ended.
+    """
+    from psycopg import pq
 
     deadline = time.monotonic() + seconds
-    while True:
-        try:
-            psycopg.connect(address, connect_timeout=2).close()
-            return
-        except psycopg.OperationalError as error:
-            if alive is not None and alive.poll() is not None:
-                raise PostgresError(f"PostgreSQL ended with status {alive.returncode}: {error}") from error
-            if time.monotonic() > deadline:
-                raise PostgresError(f"PostgreSQL does not answer after {seconds:g} s: {error}") from error
+    while (answer := pq.Ping(pq.PGconn.ping(address.encode()))) != pq.Ping.OK:
+        if alive is not None and alive.poll() is not None:
+            raise PostgresError(f"PostgreSQL ended with status {alive.returncode}")
+        if time.monotonic() > deadline:
+            raise PostgresError(f"PostgreSQL takes no connections after {seconds:g} s ({answer.name.lower()})")
         time.sleep(0.05)
 
 

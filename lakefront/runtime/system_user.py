@@ -12,6 +12,7 @@ import shutil
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 
 USER = "lakefront"
 
@@ -67,6 +68,14 @@ def give(folder: Path) -> None:
         found = path.lstat()
         if (found.st_uid, found.st_gid) != (user.pw_uid, user.pw_gid):
             os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+
+
+def for_subprocess() -> dict[str, Any]:
+    """Arguments with which subprocess runs a program as the system user; none unless we are root."""
+    if not needed():
+        return {}
+    user = ensure()
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
 def become() -> None:

@@ -1,0 +1,205 @@
+"""Everything of one data folder on this machine: bring it up, look at it, take it down.
+
+``up`` may be called at any time. It starts what does not run, and recovers from any earlier end: a killed supervisor, a
+crash of the machine, a data folder that was moved.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakefront.runtime import choice, orphans, postgres, preparation, processes, redis_server
+from lakefront.runtime.processes import Process
+from lakefront.runtime.supervisor import State, Supervisor
+from lakefront.secrets import load_secrets, secrets
+from lakefront.settings import Settings, data_folder, settings
+
+Say = Callable[[str], None]
+
+READY_SECONDS = 90.0
+
+
+class NotReady(RuntimeError):
+    """A process did not come up; the message names it and shows the end of its log."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What ``up`` found and did."""
+
+    settings: Settings
+    was_running: bool
+    started: list[str]
+
+
+@contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    """Two commands at once on one data folder wait for each other."""
+    (home / "run").mkdir(parents=True, exist_ok=True)
+    with (home / "run" / "up.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def up(*, simulation: bool | None = None, wait: bool = False, say: Say = lambda _: None) -> Report:
+    """Start everything and return when the shop answers (with ``wait``: when Dagster does too).
+
+    Raises NotReady, PortTaken, PostgresError or RedisError, whose messages say what to do.
+    """
+    home = data_folder()
+    home.mkdir(parents=True, exist_ok=True)
+    load_secrets(home)
+    with _only_one(home):
+        return _up(simulation, wait, say)
+
+
+def _up(simulation: bool | None, wait: bool, say: Say) -> Report:
+    wishes = choice.Wishes()
+    running = current_supervisor()
+    was_running = running is not None
+    if running is None:
+        clear_leftovers(wishes.home, say)
+        if simulation:
+            wishes = choice.Wishes(simulation=True)
+        chosen = choice.choose(wishes, say)
+        choice.write(chosen)
+        supervisor = Supervisor(chosen)
+        supervisor.start(processes.wanted(wishes))
+    else:
+        chosen, supervisor = Settings(), running
+        if simulation is not None and simulation != chosen.simulation:
+            say(f"simulation mode goes {'on' if simulation else 'off'}: the processes start anew")
+            chosen.simulation = simulation
+            choice.write(chosen)
+            supervisor.stop_app()
+    settings.cache_clear()
+    secrets.cache_clear()
+    down_before = {state.name for state in supervisor.states() if not state.is_running}
+    known = {state.name for state in supervisor.states()}
+    to_run = [process for process in processes.procfile() if process.name in known]
+    for process in to_run:
+        if process.is_server:
+            supervisor.start_process(process)
+    _wait_for_servers(chosen)
+    background = preparation.prepare(chosen, say)
+    for process in to_run:
+        if not process.is_late:
+            supervisor.start_process(process)
+    wait_until_ready(chosen, supervisor, _shop(chosen))
+    for process in to_run:
+        supervisor.start_process(process)
+    preparation.finish(background, say)
+    if wait:
+        wait_until_ready(chosen, supervisor, {"dagster-webserver": f"{chosen.dagster_url}/server_info"}, 180)
+    return Report(chosen, was_running, [process.name for process in to_run if process.name in down_before])
+
+
+def down(say: Say = lambda _: None) -> bool:
+    """Stop everything, the servers last. Returns whether anything ran."""
+    home = data_folder()
+    if not home.exists():
+        return False
+    with _only_one(home):
+        supervisor = current_supervisor()
+        if supervisor is not None:
+            supervisor.shut_down()
+        return clear_leftovers(home, say) or supervisor is not None
+
+
+def current_supervisor() -> Supervisor | None:
+    """The running supervisor of the data folder, None when there is none."""
+    supervisor = Supervisor(Settings())
+    return supervisor if supervisor.pid() is not None else None
+
+
+def states() -> list[State]:
+    """The processes in the order of the Procfile; none when nothing runs."""
+    supervisor = current_supervisor()
+    if supervisor is None:
+        return []
+    order = {process.name: number for number, process in enumerate(processes.procfile())}
+    return sorted(supervisor.states(), key=lambda state: order.get(state.name, len(order)))
+
+
+def restart(name: str) -> None:
+    """Restart one process. Raises KeyError for one that is not under the supervisor, NotReady when nothing runs."""
+    supervisor = current_supervisor()
+    if supervisor is None:
+        raise NotReady("nothing runs: start it with `lakefront up`")
+    process: Process = {each.name: each for each in processes.procfile()}[name]
+    if name not in {state.name for state in supervisor.states()}:
+        raise KeyError(name)
+    supervisor.stop_process(process)
+    supervisor.start_process(process, wait=True)
+
+
+def clear_leftovers(home: Path, say: Say) -> bool:
+    """End what a killed supervisor left behind. Returns whether there was anything."""
+    left = orphans.leftovers(home)
+    orphans.end(left, said=say)
+    data = home / "postgres"
+    had_server = postgres.running_postmaster(data) is not None
+    if had_server:
+        say("ending a PostgreSQL that outlived its supervisor")
+    if data.exists():
+        postgres.clear_the_way(data)
+    return bool(left) or had_server
+
+
+def wait_until_ready(
+    chosen: Settings, supervisor: Supervisor, addresses: dict[str, str], seconds: float = READY_SECONDS
+) -> None:
+    """Wait until each of these processes answers at its address. Raises NotReady."""
+    deadline = time.monotonic() + seconds
+    waiting = dict(addresses)
+    while waiting:
+        waiting = {name: address for name, address in waiting.items() if not _answers(address)}
+        states = {state.name: state for state in supervisor.states()}
+        broken = [name for name in waiting if states[name].state in ("FATAL", "EXITED")]
+        if broken or (waiting and time.monotonic() > deadline):
+            name = (broken or list(waiting))[0]
+            raise NotReady(f"{name} does not come up ({states[name].detail}):\n{tail(chosen.home, name, 25)}")
+        time.sleep(0.1)
+
+
+def _shop(chosen: Settings) -> dict[str, str]:
+    return {"api": f"{chosen.api_url}/health/ready", "dashboards": f"{chosen.dashboards_url}/"}
+
+
+def tail(home: Path, name: str, lines: int) -> str:
+    """The last lines of a process's log."""
+    path = processes.log_file(home, name)
+    if not path.exists():
+        return f"(no log at {path})"
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - 400 * lines - 4096))
+        return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
+
+
+def _wait_for_servers(chosen: Settings) -> None:
+    try:
+        postgres.wait_until_ready(chosen.database_url, 60)
+    except postgres.PostgresError as error:
+        raise NotReady(f"{error}\n{tail(chosen.home, 'postgres', 15)}") from error
+    for name, address in (("bus", chosen.bus_url), ("store", chosen.store_url)):
+        try:
+            redis_server.wait_until_ready(address, 60)
+        except redis_server.RedisError as error:
+            raise NotReady(f"{error}\n{tail(chosen.home, name, 15)}") from error
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=2) as answer:  # noqa: S310 - our own address
+            return int(answer.status) < 400
+    except urllib.error.HTTPError as error:
+        return error.code in (401, 403)  # it is there and asks who we are
+    except OSError:
+        return False

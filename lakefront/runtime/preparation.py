@@ -1,0 +1,89 @@
+"""What stands between running servers and running processes: the schema, the first merchandiser, Dagster's folder, features.
+
+The packages that do it are entered by name, lazily: the kernel imports none of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from lakefront.runtime import postgres, processes
+from lakefront.runtime.processes import CHECKOUT
+from lakefront.settings import Settings
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Background:
+    """Feast's registry being brought in line while the other processes already start."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    stamp: Path
+    fingerprint: str
+
+
+def prepare(chosen: Settings, say: Say) -> Background | None:
+    """Bring the database to the newest schema and start the feature registry's update where the definitions changed."""
+    if postgres.ensure_database(chosen.database_url):
+        say("the database is new")
+    _entry("transactional.platform.migrate:upgrade")(chosen.database_url)
+    _dagster_home(chosen.home / "dagster")
+    return _apply_features(chosen)
+
+
+def finish(background: Background | None, say: Say) -> None:
+    """Wait for the feature registry. Raises RuntimeError when its update failed."""
+    if background is None:
+        return
+    status = background.process.wait(timeout=300)
+    if status:
+        lines = background.log.read_text(errors="replace").splitlines()[-20:]
+        raise RuntimeError("the feature registry could not be updated:\n" + "\n".join(lines))
+    background.stamp.write_text(background.fingerprint)
+    say("the feature registry is up to date")
+
+
+def _apply_features(chosen: Settings) -> Background | None:
+    """Importing Feast takes seconds, so its registry is only touched when definitions, version or database changed."""
+    fingerprint = _fingerprint(chosen)
+    stamp = chosen.home / "run" / "features.applied"
+    if stamp.exists() and stamp.read_text() == fingerprint:
+        return None
+    path = processes.log_file(chosen.home, "features-apply")
+    log: IO[bytes] = path.open("wb")
+    with log:
+        process = subprocess.Popen(
+            ["nice", "-n", "5", sys.executable, "-m", "features", "apply"],
+            cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=processes.environment(chosen),
+        )  # fmt: skip
+    return Background(process, path, stamp, fingerprint)
+
+
+def _fingerprint(chosen: Settings) -> str:
+    digest = hashlib.sha256(f"{chosen.database_url} {chosen.store_url} {chosen.lake_uri}".encode())
+    for path in [*sorted((CHECKOUT / "features").glob("*.py")), CHECKOUT / "requirements.lock"]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _dagster_home(folder: Path) -> None:
+    """Dagster wants its folder, and reads its instance's settings there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings_file = folder / "dagster.yaml"
+    text = (Path(__file__).parent / "dagster.yaml").read_text()
+    if not settings_file.exists() or settings_file.read_text() != text:
+        settings_file.write_text(text)
+
+
+def _entry(name: str) -> Callable[..., object]:
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
