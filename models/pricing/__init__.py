@@ -1,0 +1,1 @@
+"""Pricing: what price does to demand, and which prices to propose to the merchandisers."""
