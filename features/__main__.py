@@ -12,7 +12,7 @@ def main(arguments: list[str]) -> int:
     if arguments != ["apply"]:
         print("usage: python -m features apply", file=sys.stderr)
         return 2
-    publish.apply()
+    print("applied" if publish.apply() else "already applied")
     return 0
 
 

@@ -39,12 +39,22 @@ def _store() -> FeatureStore:
     return open_store()
 
 
-def apply() -> None:
-    """Bring Feast's registry in line with this folder and make the tables of the features' history."""
+def apply() -> bool:
+    """Bring Feast's registry in line with this folder and make the tables of the features' history.
+
+    Returns False when the registry already was: then Feast, which takes many seconds to import, is not needed.
+    """
+    from features import registry_state
+
+    offline.ensure_tables()
+    if registry_state.is_applied():
+        return False
     from features import repository
 
     _store.cache_clear()
     repository.apply()
+    registry_state.remember()
+    return True
 
 
 def push(view: View, rows: Sequence[Mapping[str, Any]], at: datetime) -> None:

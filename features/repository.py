@@ -15,7 +15,6 @@ from feast import FeatureStore, RepoConfig
 
 from features import sources, views
 from features.entities import ENTITIES
-from features.offline import ensure_tables
 from features.services import feature_services
 from lakefront.feast_encoding import PROJECT
 from lakefront.settings import settings
@@ -70,8 +69,7 @@ def open_store(database_url: str | None = None, store_url: str | None = None) ->
 
 
 def apply() -> FeatureStore:
-    """Bring the registry in line with this folder. Run twice it changes nothing."""
-    ensure_tables()
+    """Bring the registry in line with this folder. Run twice it changes nothing. The history's tables must be there."""
     batch = sources.batch_sources()
     push = sources.push_sources(batch)
     made = views.feature_views(batch, push)

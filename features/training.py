@@ -124,7 +124,7 @@ def _joined(lake: duckdb.DuckDBPyConnection, view: View, lake_uri: str | None) -
 
 def _rows(lake: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any] | None = None) -> pa.Table:
     """The answer to a query."""
-    return pa.table(lake.execute(query, parameters).to_arrow_table())
+    return pa.table(lake.sql(query, params=parameters).to_arrow_table())
 
 
 def _order(row: Mapping[str, Any]) -> FraudOrder:

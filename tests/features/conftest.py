@@ -12,6 +12,7 @@ def feast_home(tmp_path_factory, new_database, store_url, settings_with):
 
     lake = str(tmp_path_factory.mktemp("feast") / "lake")
     with settings_with(LAKEFRONT_DATABASE_URL=new_database(), LAKEFRONT_LAKE_URL=lake):
-        publish.apply()
+        assert publish.apply()
+        assert not publish.apply()
         yield store_url
         publish._store.cache_clear()
