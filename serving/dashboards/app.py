@@ -124,7 +124,7 @@ async def decide(request: Request, proposal_id: str, verdict: str) -> Response:
     try:
         answer, session = await core.call(session, "POST", f"/pricing/proposals/{proposal_id}/{verdict}")
         if verdict == "approve":
-            said = f"Approved: the price in the shop is now {answer['proposed_price']}."
+            said = f"Approved: the price in the shop is now {answer['price']}."
         else:
             said = "Rejected: the price in the shop stays."
     except CoreRefused as refused:
