@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
-
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from lakefront.telemetry import configure
+from transactional.accounts import api as accounts
 from transactional.accounts.service import ensure_merchandiser
-from transactional.health.api import router as health
+from transactional.carts import api as carts
+from transactional.catalogue import api as catalogue
+from transactional.events import api as events
+from transactional.health import api as health
+from transactional.inventory import api as inventory
+from transactional.orders import api as orders
+from transactional.payments import api as payments
 from transactional.platform.docs import DESCRIPTION, describe, serve_documentation
 from transactional.platform.errors import install_error_handlers
 from transactional.platform.lifespan import lifespan_with
 from transactional.platform.limits import RateLimitMiddleware
 from transactional.platform.routing import join
 from transactional.platform.telemetry import TelemetryMiddleware
+from transactional.pricing import api as pricing
+from transactional.recommendations import api as recommendations
+from transactional.simulation import api as simulation
 
 PREFIX = "/api/v1"
 # The hottest first: routes are searched in this order.
 _DOMAINS = (
-    "catalogue",
-    "events",
-    "recommendations",
-    "carts",
-    "pricing",
-    "orders",
-    "payments",
-    "inventory",
-    "accounts",
-    "simulation",
+    catalogue,
+    events,
+    recommendations,
+    carts,
+    pricing,
+    orders,
+    payments,
+    inventory,
+    accounts,
+    simulation,
 )
 _TAGS = [
     {"name": name}
@@ -47,13 +54,6 @@ _TAGS = [
 ]
 
 
-def domain_routers() -> list[APIRouter]:
-    """The routers of all domains."""
-    return [
-        import_module(f"transactional.{name}.api").router for name in _DOMAINS if find_spec(f"transactional.{name}.api")
-    ]
-
-
 def create_app() -> FastAPI:
     """The application with all domains; its connections open in the lifespan."""
     configure("api")
@@ -66,9 +66,9 @@ def create_app() -> FastAPI:
         redoc_url=None,
         openapi_tags=_TAGS,
     )
-    for router in domain_routers():
-        join(app, router, PREFIX)
-    join(app, health, "")
+    for domain in _DOMAINS:
+        join(app, domain.router, PREFIX)
+    join(app, health.router, "")
     install_error_handlers(app)
     describe(app)
     serve_documentation(app)

@@ -218,3 +218,28 @@ async def test_the_first_merchandiser_can_log_in(client: httpx.AsyncClient) -> N
 async def test_a_wrong_internal_key_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.get("/api/v1/cart", headers={"X-Internal-Key": "guess", "X-Session-Id": "some-session"})
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_internal_key")
+
+
+async def test_ones_orders_newest_first_by_cursor(app: FastAPI, client: httpx.AsyncClient, create_user: Create) -> None:
+    user, other = await create_user(), await create_user()
+    placed = [datetime(2026, 1, day, tzinfo=UTC) for day in (3, 1, 2, 2)]
+    async with app.state.core.db.connection() as connection:
+        for owner, moment in [(user, moment) for moment in placed] + [(other, placed[0])]:
+            await connection.execute(
+                "INSERT INTO orders (id, user_id, status, currency, total, placed_at, updated_at)"
+                " VALUES (%s, %s, 'confirmed', 'USD', 12.5, %s, %s)",
+                [new_id(), owner.user_id, moment, moment],
+            )
+    seen: list[dict[str, Any]] = []
+    cursor = None
+    for _ in range(3):
+        params = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = (await client.get("/api/v1/users/orders", params=params, headers=user.headers)).json()
+        seen += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert [order["placed_at"][:10] for order in seen] == ["2026-01-03", "2026-01-02", "2026-01-02", "2026-01-01"]
+    assert len({order["order_id"] for order in seen}) == 4
+    assert seen[0]["total_amount"] == "12.50"
+    assert (await client.get("/api/v1/users/orders?cursor=x", headers=user.headers)).json()["code"] == "invalid_cursor"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 
 from transactional.accounts import service
-from transactional.accounts.schemas import Login, Profile, ProfileChange, Refresh, Registration, Tokens
+from transactional.accounts.schemas import Login, OrderList, Profile, ProfileChange, Refresh, Registration, Tokens
 from transactional.platform.authentication import CallerDep, MemberDep
 from transactional.platform.core import CoreDep
 from transactional.platform.errors import responses
@@ -41,3 +43,20 @@ async def show_profile(core: CoreDep, member: MemberDep) -> Profile:
 async def change_profile(core: CoreDep, member: MemberDep, change: ProfileChange) -> Profile:
     """What is left out stays as it is."""
     return Profile.model_validate(await service.change_profile(core, member.member_id, change))
+
+
+@router.get(
+    "/users/orders",
+    summary="List one's orders",
+    response_model=OrderList,
+    responses=responses(401, 422),
+)
+async def list_orders(
+    core: CoreDep,
+    member: MemberDep,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")] = None,
+) -> Response:
+    """Newest first, with their lines."""
+    body = await service.orders(core, member.member_id, limit, cursor)
+    return Response(body, headers={"Cache-Control": "private, no-store"}, media_type="application/json")

@@ -77,3 +77,35 @@ class Profile(BaseModel):
     country: str | None
     role: Literal["shopper", "merchandiser", "admin"]
     created_at: datetime
+
+
+class OrderedItem(BaseModel):
+    """A line of an order."""
+
+    product_id: UUID
+    sku: str
+    title: str
+    quantity: int
+    unit_price: str
+    total: str
+
+
+class OrderInList(BaseModel):
+    """An order of the account."""
+
+    order_id: UUID
+    number: int
+    status: str
+    currency: str
+    total_amount: str
+    placed_at: datetime
+    estimated_delivery: datetime | None
+    tracking_number: str | None
+    items: list[OrderedItem]
+
+
+class OrderList(BaseModel):
+    """A page of orders."""
+
+    items: list[OrderInList]
+    next_cursor: str | None

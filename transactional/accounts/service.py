@@ -6,10 +6,11 @@ import asyncio
 import hashlib
 import secrets as random
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import orjson
 import structlog
 from redis.exceptions import RedisError
 
@@ -22,6 +23,7 @@ from transactional.accounts.schemas import Login, ProfileChange, Registration, T
 from transactional.carts import service as carts
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
+from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
 from transactional.platform.errors import not_found
 from transactional.platform.outbox import outbox_rows
 from transactional.platform.query import first
@@ -142,6 +144,28 @@ async def change_profile(core: Core, user_id: UUID, change: ProfileChange) -> di
     async with core.db.connection() as connection:
         await connection.execute(store.CHANGE_PROFILE, parameters)
     return await profile(core, user_id)
+
+
+async def orders(core: Core, user_id: UUID, limit: int, cursor: str | None) -> bytes:
+    """A page of an account's orders, as bytes."""
+    after_time, after_id = _position(cursor)
+    parameters = {"user_id": user_id, "after_id": after_id, "after_time": after_time, "limit": limit}
+    async with core.db.connection() as connection:
+        row = await (await connection.execute(store.ORDERS, parameters)).fetchone()
+    assert row is not None  # an aggregate has a row
+    items, last_id, last_time = row
+    following = None if last_id is None else encode_cursor(last_time.isoformat(), last_id)
+    return b'{"items":%s,"next_cursor":%s}' % (items.encode(), orjson.dumps(following))
+
+
+def _position(cursor: str | None) -> tuple[datetime | None, UUID | None]:
+    if cursor is None:
+        return None, None
+    time_text, id_text = decode_cursor(cursor, 2)
+    try:
+        return datetime.fromisoformat(time_text), UUID(id_text)
+    except ValueError:
+        raise invalid_cursor() from None
 
 
 async def _refuse_too_many_attempts(core: Core, email: str) -> None:

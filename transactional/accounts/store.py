@@ -51,3 +51,29 @@ FORGET_ENDED_TOKENS = "DELETE FROM refresh_tokens WHERE user_id = %(user_id)s AN
 CHANGE_PROFILE = """
 UPDATE users SET name = coalesce(%(name)s, name), country = coalesce(%(country)s, country) WHERE id = %(user_id)s
 """
+
+# An account's orders, newest first, as JSON; the last two columns are the sort key when there are more behind.
+ORDERS = """
+WITH found AS (
+    SELECT id, number, status, currency, total, estimated_delivery, tracking_number, placed_at
+      FROM orders
+     WHERE user_id = %(user_id)s
+       AND (%(after_id)s::uuid IS NULL OR (placed_at, id) < (%(after_time)s::timestamptz, %(after_id)s))
+     ORDER BY placed_at DESC, id DESC LIMIT %(limit)s + 1
+), placed AS (
+    SELECT *, row_number() OVER (ORDER BY placed_at DESC, id DESC) AS place, count(*) OVER () AS found FROM found
+)
+SELECT coalesce(json_agg(json_build_object(
+           'order_id', p.id, 'number', p.number, 'status', p.status, 'currency', p.currency,
+           'total_amount', money_text(p.total, p.currency), 'placed_at', iso_text(p.placed_at),
+           'estimated_delivery', iso_text(p.estimated_delivery), 'tracking_number', p.tracking_number,
+           'items', (SELECT coalesce(json_agg(json_build_object(
+                         'product_id', l.product_id, 'sku', l.sku, 'title', l.title, 'quantity', l.quantity,
+                         'unit_price', money_text(l.unit_price, p.currency), 'total', money_text(l.total, p.currency))
+                         ORDER BY l.line_number), '[]')
+                       FROM order_lines l WHERE l.order_id = p.id))
+           ORDER BY p.place) FILTER (WHERE p.place <= %(limit)s), '[]')::text,
+       max(p.id::text) FILTER (WHERE p.place = %(limit)s AND p.found > %(limit)s),
+       max(p.placed_at) FILTER (WHERE p.place = %(limit)s AND p.found > %(limit)s)
+  FROM placed p
+"""

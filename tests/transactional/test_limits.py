@@ -1,0 +1,76 @@
+"""Rate limits: workers share a budget to the last request, and without Redis nobody is refused for Redis's sake."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from lakefront.ids import new_id
+from transactional.platform.limits import WINDOW_SECONDS, RateLimiter
+
+
+@pytest_asyncio.fixture
+async def store(store_url: str) -> AsyncIterator[Redis]:
+    made = Redis.from_url(store_url)
+    yield made
+    await made.aclose()
+
+
+async def early_in_the_minute() -> None:
+    """Wait for the next window when this one ends too soon to count in it."""
+    left = WINDOW_SECONDS - time.time() % WINDOW_SECONDS
+    if left < 5:
+        await asyncio.sleep(left + 0.05)
+
+
+async def test_workers_share_a_budget(store: Redis) -> None:
+    await early_in_the_minute()
+    workers = [RateLimiter(100) for _ in range(3)]
+    caller = f"user:{new_id()}"
+    verdicts = []
+    for _ in range(60):
+        verdicts += [await worker.take(caller, store) for worker in workers]
+    assert sum(verdict.allowed for verdict in verdicts) == 100
+    assert all(verdict.allowed for verdict in verdicts[:90])
+
+
+async def test_most_requests_ask_nobody(store: Redis) -> None:
+    await early_in_the_minute()
+    limiter, caller = RateLimiter(100), f"user:{new_id()}"
+    before = (await store.info("commandstats"))["cmdstat_eval"]["calls"] if await _has_eval(store) else 0
+    for _ in range(50):
+        assert (await limiter.take(caller, store)).allowed
+    calls = (await store.info("commandstats"))["cmdstat_eval"]["calls"] - before
+    assert calls <= 12
+
+
+async def _has_eval(store: Redis) -> bool:
+    return "cmdstat_eval" in await store.info("commandstats")
+
+
+async def test_remaining_counts_down(store: Redis) -> None:
+    await early_in_the_minute()
+    limiter, caller = RateLimiter(20), f"user:{new_id()}"
+    assert [(await limiter.take(caller, store)).remaining for _ in range(20)] == list(range(19, -1, -1))
+
+
+async def test_without_redis_a_worker_counts_alone() -> None:
+    await early_in_the_minute()
+    away = Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0), retry_on_error=[])
+    limiter, caller = RateLimiter(10), f"user:{new_id()}"
+    verdicts = [await limiter.take(caller, away) for _ in range(12)]
+    assert [verdict.allowed for verdict in verdicts] == [True] * 10 + [False] * 2
+    await away.aclose()
+
+
+async def test_callers_do_not_share(store: Redis) -> None:
+    await early_in_the_minute()
+    limiter = RateLimiter(1)
+    assert (await limiter.take(f"user:{new_id()}", store)).allowed
+    assert (await limiter.take(f"user:{new_id()}", store)).allowed
