@@ -32,7 +32,7 @@ PATTERN_SHARES = (0.26, 0.32, 0.20, 0.22)
 FRAUD_SHARE = 0.042
 """Of the orders that would be paid."""
 
-THROW_AWAY_DOMAINS = ("tempmail.example", "quickdrop.example", "mailinator.example", "throwaway.example")
+THROW_AWAY_DOMAINS = ("mailinator.com", "yopmail.com", "trashmail.com", "quickdrop.example")
 FAR_NETWORKS = ("NG", "BR", "US", "GB", "FR")
 SHIPPING_COUNTRIES = ("US", "GB", "DE", "CA")
 

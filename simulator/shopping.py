@@ -68,6 +68,7 @@ class Shopping:
     def __init__(
         self,
         *,
+        session_prefix: str,
         client: Client,
         market: Market,
         products: list[Listed],
@@ -75,6 +76,7 @@ class Shopping:
         chargebacks: ChargeBacks,
         rng: np.random.Generator,
     ) -> None:
+        self.session_prefix = session_prefix
         self._client = client
         self._market = market
         self._products = products
@@ -108,7 +110,7 @@ class Shopping:
     async def raid(self, raid: Raid, now: datetime) -> None:
         """A fraud, purchase by purchase."""
         await self._client.enter(raid.visitor)
-        session = f"sim-{new_id().hex}"
+        session = self.new_session()
         for purchase in raid.purchases:
             await self._client.send_events(raid.visitor, session, self._hasty_clicks(session, purchase, now))
             await self._steal(raid, purchase, session, now)
@@ -123,15 +125,20 @@ class Shopping:
             if not answer.ok:
                 self.tally.refuse(answer)
 
+    def new_session(self) -> str:
+        """A session's id; its beginning tells this run's sessions from all others in the lake."""
+        return f"{self.session_prefix}{new_id().hex}"
+
     def _begin(self, shopper: Shopper, now: datetime, rng: np.random.Generator) -> Visit:
         return Visit(
-            session=f"sim-{new_id().hex}",
+            session=self.new_session(),
             affinity=self._affinity[shopper.number].astype(np.float64),
             sensitivity=shopper.price_sensitivity,
             budget=shopper.budget * self._median_price,
             shelf=self._market.shelf(),
             product_ids=self._market.product_ids,
             moment=now - timedelta(seconds=float(rng.uniform(420, 900))),
+            latest=now + timedelta(seconds=60),
             rng=rng,
         )
 

@@ -54,8 +54,6 @@ class State:
     runs: int = 0
     seed: int = 0
     day: int = 0
-    events_accepted: int = 0
-    """Clicks of all runs that the shop has acknowledged."""
     pending_chargebacks: list[dict[str, str]] = field(default_factory=list)
     awaiting_review: list[tuple[str, bool]] = field(default_factory=list)
 

@@ -34,6 +34,8 @@ class Visit:
     shelf: Shelf
     product_ids: Sequence[str]
     moment: datetime
+    latest: datetime
+    """A visit's clicks are told together at its end, so it must not reach far beyond the present."""
     rng: np.random.Generator
     events: list[dict[str, Any]] = field(default_factory=list)
     basket: dict[int, int] = field(default_factory=dict)
@@ -95,7 +97,8 @@ class Visit:
         data = {"session": self.session, **data}
         if decision_id is not None:
             data["decision_id"] = decision_id
-        self.moment += timedelta(seconds=1 + float(self.rng.exponential(seconds)))
+        pause = timedelta(seconds=1 + float(self.rng.exponential(seconds)))
+        self.moment += min(pause, (self.latest - self.moment) / 10)  # who stays long gets hasty: clocks must agree
         self.events.append(
             {"event_id": str(new_id()), "event_type": event_type, "occurred_at": iso(self.moment), "data": data}
         )

@@ -72,6 +72,7 @@ class World:
         self._rng = np.random.default_rng([seed, self.state.runs, 4])
         self._chargebacks = ChargeBacks(self.state.pending_chargebacks, self._rng)
         self.shopping = Shopping(
+            session_prefix=f"sim-{self.state.runs:04d}-",
             client=client,
             market=self.market,
             products=listed,
@@ -81,7 +82,6 @@ class World:
         )
         self.shopping.awaiting_review = [(order, fraud) for order, fraud in self.state.awaiting_review]
         self._fraudsters = Fraudsters(listed, seed, self.state.runs, secrets.internal_key)
-        self._accepted_before = self.state.events_accepted
         self._visits = 0
         self.clock = Clock()
         self._known_proposals: set[str] = set()
@@ -93,6 +93,7 @@ class World:
         if not products:
             raise ShopUnavailable("the shop lists no products: add some first (POST /products)")
         world = cls(client, plan, secrets, TruthFile(home), products)
+        world._truth.keep_state(world.state)  # the run's number is taken, however it ends
         await world.read_clock()
         return world
 
@@ -159,7 +160,6 @@ class World:
 
     def keep(self) -> None:
         """Write the truth down."""
-        self.state.events_accepted = self._accepted_before + self.client.traffic.events_accepted
         self.state.pending_chargebacks = self._chargebacks.pending()
         self.state.awaiting_review = self.shopping.awaiting_review
         self._truth.keep_orders(self.state.runs, self.shopping.orders)
@@ -168,7 +168,8 @@ class World:
 
     async def _morning(self) -> None:
         """Before the shop opens: what others did to prices, our own price moves, deliveries."""
-        for proposal in await self.client.pages("/pricing/proposals", {"status": "approved"}):
+        approved = await self.client.pages("/pricing/proposals", {"status": "approved", "limit": "200"})
+        for proposal in reversed(approved):  # the newest last: it is in force
             if proposal["product_id"] in self.market.row_of and proposal["proposal_id"] not in self._known_proposals:
                 self._known_proposals.add(proposal["proposal_id"])
                 self.market.notice_decision(proposal["product_id"], float(proposal["proposed_price"]))
@@ -244,7 +245,7 @@ class World:
             answer = await self.client.request("POST", f"{API}/payments/webhooks/sandbox", raw=body, headers=headers)
             if answer.ok:
                 self.tally.chargebacks += 1
-            else:
+            elif answer.code != "nothing_charged":  # refused in review, or cancelled: the card's holder lost nothing
                 self.tally.refuse(answer)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -25,7 +25,18 @@ def browse(ground: Ground) -> tuple[np.ndarray, np.ndarray]:
             if rng.random() > 0.4:
                 continue
             affinity = ground.affinity[shopper.number].astype(float)
-            visit = Visit("session-1", affinity, 2.6, 200.0, market.shelf(), market.product_ids, datetime.now(UTC), rng)
+            now = datetime.now(UTC)
+            visit = Visit(
+                session="session-1",
+                affinity=affinity,
+                sensitivity=2.6,
+                budget=200.0,
+                shelf=market.shelf(),
+                product_ids=market.product_ids,
+                moment=now,
+                latest=now + timedelta(minutes=15),
+                rng=rng,
+            )
             shares = choice.category_shares(affinity, market.category_of, len(market.categories))
             visit.see_list(rng.permutation(len(affinity))[:20], "home")
             for category in rng.choice(len(shares), size=2, p=shares):

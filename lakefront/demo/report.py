@@ -1,0 +1,170 @@
+"""The report: the steps with what each took, the figures as JSON, and tables that a person enjoys reading."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lakefront.demo.measure import FraudFigures, Latencies, Reconciliation
+
+
+@dataclass(slots=True)
+class Step:
+    """What became of a step of the demo."""
+
+    name: str
+    ok: bool
+    seconds: float
+    detail: str
+
+
+@dataclass(slots=True)
+class Recommendations:
+    users: int = 0
+    recall_at_20: float = 0.0
+    popularity_recall_at_20: float = 0.0
+    changed_after_click: bool = False
+
+
+@dataclass(slots=True)
+class Pricing:
+    products: int = 0
+    proposals: int = 0
+    largest_change: float = 0.0
+    awaiting_approval: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything that was measured in this run."""
+
+    seconds: float = 0.0
+    steps: list[Step] = field(default_factory=list)
+    reconciliation: Reconciliation = field(default_factory=lambda: Reconciliation(0, 0, 0, "0.00", "0.00", 0, 0, 0))
+    recommendations: Recommendations = field(default_factory=Recommendations)
+    fraud: FraudFigures = field(default_factory=lambda: FraudFigures(0, 0, math.nan, math.nan, 0))
+    pricing: Pricing = field(default_factory=Pricing)
+    latency_ms: Latencies | None = None
+    latency_ms_while_training: Latencies | None = None
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.steps) and all(step.ok for step in self.steps)
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of ``--report``. A figure that could not be measured is null."""
+        unmeasured = Latencies(math.nan, math.nan, math.nan, math.nan)
+        document = {
+            "ok": self.ok,
+            "seconds": round(self.seconds, 1),
+            "steps": [asdict(step) for step in self.steps],
+            "reconciliation": asdict(self.reconciliation),
+            "recommendations": asdict(self.recommendations),
+            "fraud": asdict(self.fraud),
+            "pricing": asdict(self.pricing),
+            "latency_ms": asdict(self.latency_ms or unmeasured),
+            "latency_ms_while_training": asdict(self.latency_ms_while_training or unmeasured),
+        }
+        cleaned: dict[str, Any] = _without_nan(document)
+        return cleaned
+
+    def write(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(self.as_json(), indent=2) + "\n")
+
+    def show(self, console: Console) -> None:
+        """A table for each station."""
+        console.print()
+        console.rule("[bold]What happened at each station")
+        console.print(self._steps())
+        console.print(self._stations())
+        console.print(self._latencies())
+
+    def _steps(self) -> Table:
+        table = Table("", "step", "seconds", "what happened", title="Steps", title_justify="left")
+        for step in self.steps:
+            table.add_row("[green]✓" if step.ok else "[red]✗", step.name, f"{step.seconds:.1f}", step.detail)
+        table.add_section()
+        table.add_row("[green]✓" if self.ok else "[red]✗", "all", f"{self.seconds:.1f}", "")
+        return table
+
+    def _stations(self) -> Table:
+        table = Table("station", "figure", "value", title="The loop", title_justify="left")
+        table.columns[2].justify = "right"
+        found = self.reconciliation
+        rows: list[tuple[str, str, str]] = [
+            ("core", "orders", f"{found.orders_core:,}"),
+            ("bronze", "orders", f"{found.orders_bronze:,}"),
+            ("gold", "orders", f"{found.orders_gold:,}"),
+            ("core", "revenue", found.revenue_core),
+            ("gold", "revenue", found.revenue_gold),
+            ("core", "clicks accepted", f"{found.events_accepted:,}"),
+            ("bronze", "clicks", f"{found.events_bronze:,}"),
+            ("bronze", "rows that stand twice", f"{found.duplicates_bronze:,}"),
+            ("recommendations", "users judged", f"{self.recommendations.users:,}"),
+            ("recommendations", "recall@20", f"{self.recommendations.recall_at_20:.3f}"),
+            ("recommendations", "recall@20 of popularity", f"{self.recommendations.popularity_recall_at_20:.3f}"),
+            ("recommendations", "change after a click", "yes" if self.recommendations.changed_after_click else "no"),
+            ("fraud", "orders judged, of them frauds", f"{self.fraud.orders:,}, {self.fraud.frauds:,}"),
+            ("fraud", "area under the ROC curve", _figure(self.fraud.auc)),
+            ("fraud", "average precision", _figure(self.fraud.average_precision)),
+            ("fraud", "declined at checkout", f"{self.fraud.declined:,}"),
+            ("pricing", "products with a proposal", f"{self.pricing.products:,}"),
+            (
+                "pricing",
+                "proposals, awaiting approval",
+                f"{self.pricing.proposals:,}, {self.pricing.awaiting_approval:,}",
+            ),
+            ("pricing", "largest change proposed", f"{self.pricing.largest_change:.1%}"),
+        ]
+        before = ""
+        for station, figure, value in rows:
+            table.add_row("" if station == before else station, figure, value)
+            before = station
+        return table
+
+    def _latencies(self) -> Table:
+        table = Table(
+            "milliseconds", "under traffic", "while training", "allowed", title="Latency", title_justify="left"
+        )
+        allowed = {
+            "click_to_feature_p95": "1000",
+            "click_to_bronze_p95": "10000",
+            "recommendation_p99": "10",
+            "fraud_p99": "10",
+        }
+        plain, training = _as_mapping(self.latency_ms), _as_mapping(self.latency_ms_while_training)
+        for name, limit in allowed.items():
+            label = name.replace("_", " ")
+            table.add_row(label, _figure(plain.get(name)), _figure(training.get(name)), limit)
+        for column in table.columns[1:]:
+            column.justify = "right"
+        return table
+
+
+def _as_mapping(found: Latencies | None) -> Mapping[str, float]:
+    return asdict(found) if found is not None else {}
+
+
+def _figure(value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return "not measured"
+    return f"{value:.3f}" if value < 10 else f"{value:,.0f}"
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN."""
+    if isinstance(value, dict):
+        return {name: _without_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(inner) for inner in value]
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value
