@@ -49,7 +49,7 @@ def train_recommendation(store: ModelStore, seed: int = 0) -> str:
 
 def train_fraud(store: ModelStore) -> str:
     """A model to which failed payments of the device mean fraud, put in force; returns its version."""
-    from models.fraud.train import train
+    from models.fraud.train import FraudSettings, train
 
     placed = NOW - timedelta(days=30)
     rows = []
@@ -60,7 +60,7 @@ def train_fraud(store: ModelStore) -> str:
         facts = {"order_id": str(number), "placed_at": placed, "device": f"d{number}", "action": "allow"}
         facts |= {"charged_back_at": placed + timedelta(days=2) if is_fraud else None}
         rows.append(facts | features)
-    model = train(pa.Table.from_pylist(rows), NOW, 7)
+    model = train(pa.Table.from_pylist(rows), NOW, 7, settings=FraudSettings(rounds=40, folds=2))
     version = store.save("fraud", model.save, as_of=NOW, metrics={}).version
     store.promote("fraud", version)
     return version
