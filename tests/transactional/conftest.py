@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -99,3 +101,118 @@ def create_product(client: httpx.AsyncClient, internal: dict[str, str]) -> Creat
         return {**product, **answer.json()["items"][0]}
 
     return create
+
+
+class Shop:
+    """The shop as the tests of the buying path use it: orders through the API, and a look at what stands behind them."""
+
+    def __init__(self, app: FastAPI, client: httpx.AsyncClient) -> None:
+        self.app = app
+        self.client = client
+
+    @property
+    def core(self) -> Any:
+        return self.app.state.core
+
+    def body(self, product: dict[str, Any], quantity: int = 1, token: str = "tok_visa", **fields: Any) -> dict[str, Any]:
+        """The body of an order of one product."""
+        address = {"street": "123 Main St", "city": "Seattle", "state": "WA", "zip": "98101", "country": "US"}
+        items = [{"product_id": product["product_id"], "quantity": quantity}]
+        return {"items": items, "shipping_address": address, "payment_method": token, **fields}
+
+    async def order(
+        self, headers: dict[str, str], product: dict[str, Any], quantity: int = 1, token: str = "tok_visa", **fields: Any
+    ) -> httpx.Response:
+        """``POST /orders`` of one product."""
+        return await self.client.post("/api/v1/orders", json=self.body(product, quantity, token, **fields), headers=headers)
+
+    async def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Rows of a statement."""
+        async with self.core.db.connection() as connection:
+            cursor = await connection.execute(statement, parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+    async def facts(self, key: str) -> list[dict[str, Any]]:
+        """The envelopes in the outbox that have this key, in the order in which they were written."""
+        found = await self.sql("SELECT envelope FROM outbox WHERE envelope::json ->> 'key' = %s ORDER BY id", str(key))
+        return [json.loads(envelope) for (envelope,) in found]
+
+    async def available(self, product: dict[str, Any]) -> int:
+        """Units that may still be promised."""
+        rows = await self.sql("SELECT sum(available) FROM stock WHERE product_id = %s", product["product_id"])
+        return int(rows[0][0] or 0)
+
+    async def ledger(self, product: dict[str, Any]) -> int:
+        """Sum of the product's stock ledger, which must be its stock."""
+        rows = await self.sql("SELECT coalesce(sum(change), 0) FROM stock_ledger WHERE sku = %s", product["sku"])
+        return int(rows[0][0])
+
+    async def payment(self, order_id: str) -> dict[str, Any]:
+        """The latest payment of an order."""
+        statement = "SELECT id, status, captured, refunded FROM payments WHERE order_id = %s ORDER BY id DESC LIMIT 1"
+        (row,) = await self.sql(statement, order_id)
+        return {"id": str(row[0]), "status": row[1], "captured": row[2], "refunded": row[3]}
+
+    async def status(self, order_id: str) -> str:
+        """Status of an order."""
+        rows = await self.sql("SELECT status FROM orders WHERE id = %s", order_id)
+        return str(rows[0][0])
+
+    async def charges(self, order_id: str) -> list[tuple[Any, ...]]:
+        """What the sandbox gateway has in its own books for an order: status, amount, captured, refunded, requests."""
+        return await self.sql(
+            "SELECT c.status, c.amount, c.captured, c.refunded, c.requests FROM sandbox_gateway.charges c"
+            " JOIN payments p ON p.id::text = c.merchant_reference WHERE p.order_id = %s",
+            order_id,
+        )
+
+    async def operate(self) -> None:
+        """Carry out all payment operations that are due."""
+        from transactional.payments.operations import carry_out_due
+
+        while await carry_out_due(self.core):
+            pass
+
+    async def recover(self, order_id: str) -> None:
+        """Let an order's checkout lose its lease, and recover it."""
+        from transactional.orders.checkout.service import recover
+
+        await self.sql("UPDATE checkouts SET lease_until = now() - interval '1 s' WHERE order_id = %s", order_id)
+        await recover(self.core)
+
+    def judge(self, action: str) -> None:
+        """Let every fraud assessment of this application end so."""
+        self.app.state.core = dataclasses.replace(self.core, decisions=_Verdict(self.core.decisions, action))
+
+    def use_gateway(self, gateway: Any, **protection: Any) -> None:
+        """Use this gateway as the sandbox."""
+        from transactional.payments.gateways.protection import ProtectedGateway
+        from transactional.payments.gateways.registry import install
+
+        install(self.core, {"sandbox": ProtectedGateway(gateway, **protection)})
+
+
+class _Verdict:
+    """Online decisions whose fraud verdict a test has chosen; the rest is real."""
+
+    def __init__(self, decisions: Any, action: str) -> None:
+        self._decisions = decisions
+        self._action = action
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._decisions, name)
+
+    async def assess_fraud(self, order: Any) -> Any:
+        return dataclasses.replace(await self._decisions.assess_fraud(order), action=self._action)
+
+
+@pytest.fixture
+def shop(app: FastAPI, client: httpx.AsyncClient) -> Shop:
+    """The buying path (``Shop``)."""
+    return Shop(app, client)
+
+
+@pytest.fixture
+def internal_key() -> dict[str, str]:
+    """Headers of our own processes, for tests that make an application of their own."""
+    return {"X-Internal-Key": secrets().internal_key}

@@ -38,12 +38,13 @@ IdempotencyKey = Annotated[
 
 
 def answered(answer: Answer) -> Response:
-    """A checkout's answer as HTTP: the order, or the problem document."""
+    """A checkout's answer as HTTP: the order, or the problem document. Equal answers are equal to the byte."""
     if answer.status < 400:
-        return Response(orjson.dumps(answer.body), answer.status, answer.headers, "application/json")
+        content = orjson.dumps(answer.body, option=orjson.OPT_SORT_KEYS)
+        return Response(content, answer.status, answer.headers, "application/json")
     correlation = correlation_id.get()
     body = {**answer.body, "correlation_id": correlation} if correlation else answer.body
-    return Response(orjson.dumps(body), answer.status, answer.headers, PROBLEM_JSON)
+    return Response(orjson.dumps(body, option=orjson.OPT_SORT_KEYS), answer.status, answer.headers, PROBLEM_JSON)
 
 
 @router.post(

@@ -1,4 +1,4 @@
-"""Payment operations (capture, void, refund) as durable work, what a payment's events carry, and the sandbox gateway's books."""
+"""Payment operations (capture, void, refund) as durable work, and the sandbox gateway's books."""
 
 from transactional.platform.migrations import apply_sql
 
