@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -45,6 +45,10 @@ class Panel:
             self.product_ids, self.categories, self.days, self.product[keep], self.category[keep], self.category_of,
             self.day[keep], self.units[keep], self.log_price[keep], self.is_exploration[keep], self.in_stock[keep],
         )  # fmt: skip
+
+    def until(self, day: int) -> Panel:
+        """The same rows where all are before this day of trade: later days are forgotten."""
+        return replace(self, days=self.days[:day])
 
 
 def panel(product_days: pa.Table, as_of: datetime) -> Panel:

@@ -185,5 +185,5 @@ def _outcomes(situations: list[Situation], factors: Floats, settings: PricingSet
 
 def _nodes() -> tuple[Floats, Floats]:
     """Gauss-Hermite nodes and weights of a standard normal distribution."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(9)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(5)
     return nodes, weights / weights.sum()

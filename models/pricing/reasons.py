@@ -73,4 +73,4 @@ def _buyers(situation: Situation) -> str:
     lost = 1 - 1.1**situation.elasticity
     kind = "weakly" if situation.elasticity > -1 else ("strongly" if situation.elasticity < -2.5 else "noticeably")
     where = situation.category or "this category"
-    return f"Buyers in {where} react {kind} to price: 10 % dearer sells about {lost:.0%} less."
+    return f"Buyers in {where} react {kind} to price: 10% dearer sells about {lost:.0%} less."

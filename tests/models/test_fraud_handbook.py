@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from models.fraud.evaluate import area_under_curve, average_precision, card_precision
 from models.fraud.train import FraudSettings, train
@@ -66,11 +67,12 @@ def _without_known_cards(rows: pa.Table, test: pa.Table) -> pa.Table:
     return test.filter(pa.array(keep))
 
 
+@pytest.mark.nightly
 def test_handbook_protocol_reaches_the_handbooks_boosting(real_data: Callable[[str], Path]) -> None:
     path = real_data("fraud/handbook_transactions.parquet")
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    rows = connection.execute(TRANSFORM, [str(path)]).to_arrow_table()
+    rows = connection.sql(TRANSFORM, params=[str(path)]).to_arrow_table()
     training = _days(rows, "2018-07-25", "2018-07-31")
     test = _without_known_cards(rows, _days(rows, "2018-08-08", "2018-08-14"))
     assert (training.num_rows, int(np.sum(training["is_fraud"].to_pylist()))) == (67_240, 598)

@@ -35,7 +35,7 @@ def world(
     elasticity = np.array([TRUE[category] for category in categories])
     level = np.log(rate) + rng.normal(0, 0.5, products)
     drift, followed = np.zeros(products), np.zeros(products)
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for day in range(days):
         drift = 0.95 * drift + rng.normal(0, 0.25, products)  # what is in fashion stays so for a while
         explored = rng.random(products) < exploration
@@ -45,11 +45,11 @@ def world(
         units = rng.poisson(np.exp(level + drift + weekday + elasticity * log_price))
         surprise = np.log((units + 1) / (np.exp(level) + 1))
         followed = np.clip(0.7 * followed + 0.06 * surprise, np.log(0.8), np.log(1.2))
-        for p in range(products):
-            rows.append(
-                (f"p{p:03}", FIRST + timedelta(days=day), str(categories[p]), float(np.exp(log_price[p]) * 10), 10.0,
-                 bool(explored[p]), int(units[p]))
-            )  # fmt: skip
+        rows.extend(
+            (f"p{p:03}", FIRST + timedelta(days=day), str(categories[p]), float(np.exp(log_price[p]) * 10), 10.0,
+             bool(explored[p]), int(units[p]))
+            for p in range(products)
+        )  # fmt: skip
     names = ("product_id", "day", "category_path", "price", "base_price", "is_exploration", "units")
     columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
     table = pa.table({**columns, "available": pa.nulls(len(rows), pa.int64())})
