@@ -41,7 +41,7 @@ COMMANDS = {
     "pipeline": Entry("pipelines.command:app", WORK, "Run the data pipeline from bronze to published models."),
     "models": Entry("models.command:app", WORK, "List, promote and roll back model versions."),
     "bus": Entry("lakefront.bus.command:app", WORK, "Look at the event bus and its dead letters."),
-    "bench": Entry("bench.command:app", WORK, "Measure, beside what the bare engines reach."),
+    "bench": Entry("bench.command:bench", WORK, "Measure, beside what the bare engines reach."),
 }
 
 

@@ -63,7 +63,7 @@ def _port(wishes: Wishes, name: str, taken: set[int], say: Callable[[str], None]
         return wished
     setting = f"LAKEFRONT_{name.upper()}"
     if name in wishes.model_fields_set:
-        raise PortTaken(f"port {wished} is taken by another program: give {setting} another value")
+        raise PortTaken(f"port {wished} is taken already: give {setting} another value")
     port = ports.next_free(wished + 1, host, taken=taken)
     say(f"port {wished} is taken: using {port} ({setting} sets it)")
     return port
@@ -72,6 +72,7 @@ def _port(wishes: Wishes, name: str, taken: set[int], say: Callable[[str], None]
 def write(chosen: Settings) -> None:
     """Keep the choice, so that every process, notebook and test finds the same servers. It holds passwords: mode 0600."""
     path = file_of(chosen.home)
+    path.parent.mkdir(parents=True, exist_ok=True)
     values = chosen.model_dump(mode="json", exclude_defaults=True)
     values.pop("home", None)
     draft = path.with_suffix(".draft")

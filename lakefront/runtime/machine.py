@@ -23,7 +23,7 @@ from lakefront.settings import Settings, data_folder, settings
 
 Say = Callable[[str], None]
 
-READY_SECONDS = 90.0
+READY_SECONDS = 240.0
 
 
 class NotReady(RuntimeError):

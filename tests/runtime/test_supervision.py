@@ -1,0 +1,103 @@
+"""Real servers under the real supervisor: whatever is killed comes back, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+import redis
+
+from lakefront.runtime import choice, machine, postgres, processes, redis_server
+from lakefront.runtime.supervisor import State, Supervisor
+from lakefront.settings import Settings
+
+SERVERS = [process for process in processes.procfile() if process.is_server]
+
+
+@pytest.fixture
+def running(lakefront_home: Path) -> Iterator[tuple[Settings, Supervisor]]:
+    """PostgreSQL and both Redis under a supervisor, without the rest of the Procfile."""
+    chosen = choice.choose(choice.Wishes(), lambda _: None)
+    choice.write(chosen)
+    supervisor = Supervisor(chosen)
+    bring_up(chosen, supervisor)
+    yield chosen, supervisor
+    machine.down()
+
+
+def bring_up(chosen: Settings, supervisor: Supervisor) -> None:
+    supervisor.start(SERVERS)
+    for process in SERVERS:
+        supervisor.start_process(process)
+    answer(chosen)
+
+
+def answer(chosen: Settings) -> None:
+    postgres.wait_until_ready(chosen.database_url, 60)
+    redis_server.wait_until_ready(chosen.bus_url, 60)
+    redis_server.wait_until_ready(chosen.store_url, 60)
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def state(supervisor: Supervisor, name: str) -> State:
+    return next(each for each in supervisor.states() if each.name == name)
+
+
+def test_a_killed_server_comes_back_with_what_it_acknowledged(running: tuple[Settings, Supervisor]) -> None:
+    chosen, supervisor = running
+    postgres.ensure_database(chosen.database_url)
+    with psycopg.connect(chosen.database_url) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS id")
+    with redis.Redis.from_url(chosen.bus_url) as bus:
+        entry = bus.xadd("kept", {"id": "7"})
+    for process in SERVERS:
+        before = state(supervisor, process.name).pid
+        os.kill(before, signal.SIGKILL)
+        wait_for(lambda name=process.name, before=before: state(supervisor, name).pid not in (0, before))  # type: ignore[misc]
+    answer(chosen)
+    with psycopg.connect(chosen.database_url) as connection:
+        assert connection.execute("SELECT id FROM kept").fetchall() == [(7,)]
+    with redis.Redis.from_url(chosen.bus_url) as bus:
+        assert [one for one, _ in bus.xrange("kept")] == [entry], "the bus keeps what it acknowledged"
+
+
+def test_a_killed_supervisor_takes_its_processes_along_and_the_next_start_works(
+    running: tuple[Settings, Supervisor],
+) -> None:
+    chosen, supervisor = running
+    pids = [each.pid for each in supervisor.states()]
+    number = supervisor.pid()
+    assert number is not None
+    os.kill(number, signal.SIGKILL)
+    wait_for(lambda: supervisor.pid() is None)
+    assert machine.current_supervisor() is None, "the pid file that is left does not deceive"
+    machine.clear_leftovers(chosen.home, lambda _: None)
+    wait_for(lambda: not any(psutil.pid_exists(pid) and "defunct" not in str(psutil.Process(pid)) for pid in pids))
+    bring_up(chosen, supervisor)
+    assert all(each.state in ("RUNNING", "STARTING") for each in supervisor.states())
+
+
+def test_down_ends_everything_and_says_whether_anything_ran(running: tuple[Settings, Supervisor]) -> None:
+    _, supervisor = running
+    pids = [each.pid for each in supervisor.states()]
+    assert machine.down()
+    assert supervisor.pid() is None
+    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+    assert not machine.down()
+
+
+def test_passwords_of_the_supervisor_are_for_us_alone(running: tuple[Settings, Supervisor]) -> None:
+    _, supervisor = running
+    assert supervisor.configuration_file.stat().st_mode & 0o077 == 0
