@@ -17,9 +17,9 @@ from lakefront.feast_encoding import PROJECT
 from lakefront.settings import settings
 
 _KEY = "lakefront_fingerprint"
-_READ = "SELECT metadata_value FROM feast_metadata WHERE project_id = %s AND metadata_key = %s"
+_READ = "SELECT metadata_value FROM feast.feast_metadata WHERE project_id = %s AND metadata_key = %s"
 _WRITE = """
-INSERT INTO feast_metadata (project_id, metadata_key, metadata_value, last_updated_timestamp) VALUES (%s, %s, %s, %s)
+INSERT INTO feast.feast_metadata (project_id, metadata_key, metadata_value, last_updated_timestamp) VALUES (%s, %s, %s, %s)
 ON CONFLICT (project_id, metadata_key) DO UPDATE
    SET metadata_value = excluded.metadata_value, last_updated_timestamp = excluded.last_updated_timestamp
 """

@@ -11,7 +11,9 @@ from urllib.parse import unquote, urlsplit
 
 os.environ.setdefault("FEAST_USAGE", "False")
 
+import psycopg
 from feast import FeatureStore, RepoConfig
+from psycopg import sql
 
 from features import sources, views
 from features.entities import ENTITIES
@@ -21,6 +23,10 @@ from lakefront.settings import settings
 
 KEY_VERSION = 3
 """Version of the entity keys' serialization; ``lakefront.feast_encoding`` writes and reads this one."""
+
+
+SCHEMA = "feast"
+"""PostgreSQL schema of the registry: Feast's tables have names like entities, projects and permissions."""
 
 
 def redis_connection(url: str) -> str:
@@ -47,7 +53,13 @@ def open_store(database_url: str | None = None, store_url: str | None = None) ->
         "registry_type": "sql",
         "path": sqlalchemy_url(database_url or settings().database_url),
         "cache_ttl_seconds": 60,
-        "sqlalchemy_config_kwargs": {"echo": False, "pool_size": 1, "max_overflow": 1, "pool_pre_ping": True},
+        "sqlalchemy_config_kwargs": {
+            "echo": False,
+            "pool_size": 1,
+            "max_overflow": 1,
+            "pool_pre_ping": True,
+            "connect_args": {"options": f"-c search_path={SCHEMA}"},
+        },
     }
     online: dict[str, Any] = {
         "type": "redis",
@@ -70,6 +82,8 @@ def open_store(database_url: str | None = None, store_url: str | None = None) ->
 
 def apply() -> FeatureStore:
     """Bring the registry in line with this folder. Run twice it changes nothing. The history's tables must be there."""
+    with psycopg.connect(settings().database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(SCHEMA)))
     batch = sources.batch_sources()
     push = sources.push_sources(batch)
     made = views.feature_views(batch, push)

@@ -134,7 +134,7 @@ def _rank(
     if vector is not None:
         strategy: Strategy = "personal" if request.user else "session"
         return _Ranked(loaded.model.rank(vector, seen, request.limit), strategy, known.fallback)
-    if known.best:
+    if known.best and (known.vector_version or "") <= loaded.version:  # a later one was rolled back
         return _Ranked(_first(known.best, seen, request.limit), "personal", known.fallback)
     return _popular(request, seen, loaded, known.fallback or "no_features")
 

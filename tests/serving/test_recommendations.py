@@ -101,13 +101,16 @@ async def test_a_product_page_shows_similar_products_even_without_the_store(deci
     assert answer.fallback == "store_down"
 
 
-async def test_a_vector_of_another_model_is_not_mixed_in(decisions, ask, someone, write_features, tastes):
+@pytest.mark.parametrize(("version", "is_used"), [("20200101T000000-0000", True), ("29990101T000000-0000", False)])
+async def test_of_another_model_only_the_best_items_of_an_earlier_one_are_used(
+    decisions, ask, someone, write_features, tastes, version, is_used
+):
+    """Its vector means nothing in this model's space. A later version than the champion has been rolled back."""
     best = [tastes[2][7], tastes[2][8]]
-    write_features(
-        USER_RECOMMENDATIONS, someone, {"vector": [9.0] * 4, "product_ids": best, "model_version": "another"}
-    )
+    write_features(USER_RECOMMENDATIONS, someone, {"vector": [9.0] * 4, "product_ids": best, "model_version": version})
     answer = await decisions.recommend(ask(user=someone))
-    assert answer.product_ids == best
+    assert (answer.product_ids == best) is is_used
+    assert answer.strategy == ("personal" if is_used else "popular")
 
 
 async def test_stale_features_are_not_used_and_said_to_be(decisions, ask, someone, write_features, vector, tastes, now):
