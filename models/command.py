@@ -29,8 +29,9 @@ def list_versions(model: Annotated[str | None, typer.Argument(help="One model; a
     table = Table("model", "version", "as of", "figures", "gate", "in force")
     for name in [_known(model)] if model else MODELS:
         champion = store.champion(name)
-        for version in reversed(store.versions(name)):
-            manifest = store.manifest(name, version)
+        manifests = [store.manifest(name, version) for version in store.versions(name)]
+        for manifest in sorted(manifests, key=lambda found: found.created_at, reverse=True):
+            version = manifest.version
             table.add_row(
                 name, version, manifest.as_of[:16].replace("T", " "), _figures(manifest),
                 "passed" if manifest.gate.get("passed") else "refused", "yes" if version == champion else "",
