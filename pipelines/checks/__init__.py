@@ -1,0 +1,1 @@
+"""What must hold of the lake, as plain functions; the asset checks and the command line call them."""

@@ -1,0 +1,110 @@
+"""``lakefront pipeline``: run the loop's data side, look whether the lake agrees with the core, keep the lake tidy."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as Grid
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Run the data pipeline from bronze to published models."
+)
+console = Console()
+
+
+@app.command()
+def run(
+    select: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only these assets, in Dagster's selection syntax: 'group:models', 'key:gold/*'. Repeatable."
+        ),
+    ] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(help="Business time (UTC) that gold and models are taken at; default: the newest in silver."),
+    ] = None,
+    data_only: Annotated[bool, typer.Option("--data-only", help="Silver and gold, no training or publishing.")] = False,
+) -> None:
+    """Bring silver and gold up to bronze, train the models, publish what passes its gate.
+
+    Runs at low priority and shows in Dagster's UI like any other run. Leaves with 1 when a step failed; a model that has too
+    little data is skipped and says so.
+    """
+    from datetime import UTC
+
+    from pipelines.run import run_pipeline
+
+    moment = as_of.replace(tzinfo=as_of.tzinfo or UTC) if as_of else None
+    try:
+        report = run_pipeline(moment, select=select or (), job="refresh" if data_only else "loop")
+    except ValueError as error:
+        console.print(f"[red]{error}[/red]")
+        raise typer.Exit(2) from error
+    grid = Grid(title=f"Run {report.run_id[:8]}")
+    for heading in ("step", "", "seconds", "why"):
+        grid.add_column(heading, justify="right" if heading == "seconds" else "left", overflow="fold")
+    colours = {"done": "green", "skipped": "yellow", "failed": "red"}
+    for step in report.steps:
+        grid.add_row(step.name, f"[{colours[step.outcome]}]{step.outcome}[/]", f"{step.seconds:.1f}", step.detail)
+    console.print(grid)
+    for check in report.failed_checks:
+        console.print(f"[yellow]check did not hold: {check}[/yellow]")
+    failed = [step.name for step in report.steps if step.outcome == "failed"]
+    console.print(f"failed: {', '.join(failed)}" if failed else f"all steps held, {report.seconds:.0f} s")
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def silver(
+    rebuild: Annotated[bool, typer.Option(help="Compute everything anew instead of the dates that changed.")] = False,
+) -> None:
+    """Bring silver up to bronze, without Dagster."""
+    from pipelines.spark.silver import update_silver
+
+    done = update_silver(rebuild=rebuild)
+    console.print(
+        f"{done.events:,} new events on {done.dates} dates, {len(done.tables)} tables rewritten, {done.seconds:.1f} s"
+    )
+    for event_type, count in done.unknown_types.items():
+        console.print(f"[yellow]{count:,} events of the unknown type {event_type} stay in bronze[/yellow]")
+
+
+@app.command()
+def reconcile(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Compare the core's orders with bronze and gold. Leaves with 1 when bronze lacks or doubles something."""
+    from pipelines.checks.reconciliation import CoreDatabaseUnreachable, reconcile
+
+    try:
+        found = reconcile()
+    except CoreDatabaseUnreachable as error:
+        console.print(f"[red]{error}[/red] Is `lakefront up` running?")
+        raise typer.Exit(2) from error
+    if as_json:
+        print(json.dumps(found.as_dict()))
+    else:
+        grid = Grid(title="Core and lake")
+        grid.add_column("")
+        grid.add_column("", justify="right", overflow="fold")
+        for name, value in found.as_dict().items():
+            grid.add_row(name.replace("_", " "), ", ".join(value) if isinstance(value, list) else str(value))
+        console.print(grid)
+    if not found.bronze_holds:
+        raise typer.Exit(1)
+
+
+@app.command()
+def maintain() -> None:
+    """Compact bronze's closed dates and remove files that nobody reads any more."""
+    from pipelines.compaction import maintain
+
+    done = maintain()
+    console.print(
+        f"{len(done.dates)} dates compacted, {done.files_before} files became {done.files_after}; "
+        f"{done.files_removed} old files removed"
+    )

@@ -1,0 +1,1 @@
+"""Spark jobs: bronze to silver."""
