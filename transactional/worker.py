@@ -1,10 +1,8 @@
 """`python -m transactional.worker`: what goes on behind the requests.
 
 Recovers checkouts that lost their process, carries out captures, reversals and refunds, takes back expired
-reservations, and lets the
-sandbox gateway send its webhooks. Any number of workers may run at once. PostgreSQL being away is waited for with
-back-off; SIGTERM
-lets what is under way end first.
+reservations, and lets the sandbox gateway send its webhooks. Any number of workers may run at once. PostgreSQL being
+away is waited for with back-off; SIGTERM lets what is under way end first.
 """
 
 from __future__ import annotations

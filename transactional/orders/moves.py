@@ -5,15 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
-
 from lakefront.contracts.commerce import OrderStatus
 from transactional.orders import store
 from transactional.orders.events import status_changed
 from transactional.orders.states import check_move
 from transactional.platform.database import Connection
 from transactional.platform.outbox import outbox_rows
-from transactional.platform.query import first
+from transactional.platform.query import first, jsonb
 
 
 class OrderMoved(RuntimeError):
@@ -45,7 +43,7 @@ async def move(
             "version": version,
             "now": now,
             "fact": fact.data.event_type,
-            "fact_data": Jsonb(fact.data.model_dump(mode="json")),
+            "fact_data": jsonb(fact.data.model_dump(mode="json")),
             "partitions": partitions,
             "envelopes": envelopes,
         },

@@ -49,7 +49,7 @@ WITH moved AS (
     SELECT id, %(version)s, %(fact)s, %(fact_data)s, %(now)s FROM moved
 ), told AS (
     INSERT INTO outbox (partition, envelope)
-    SELECT t.* FROM moved, unnest(%(partitions)s::smallint[], %(envelopes)s::text[]) AS t
+    SELECT t.* FROM moved, unnest(%(partitions)s::smallint[], %(envelopes)b::text[]) AS t
 )
 SELECT count(*) AS moved FROM moved
 """

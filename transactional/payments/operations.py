@@ -1,8 +1,7 @@
 """Carrying out what was asked of the gateway: captures, reversals and refunds, by any number of workers at once.
 
 An operation's id is its idempotency key at the gateway, so that one which lost its worker, or whose answer was lost,
-is simply sent
-again. What is written afterwards names the epoch that the worker took it with.
+is simply sent again. What is written afterwards names the epoch that the worker took it with.
 """
 
 from __future__ import annotations

@@ -51,8 +51,7 @@ RETURNING refunded, captured
 """
 
 # Operations whose time has come, at most one of a payment and only its oldest; the due time becomes the lease. The
-# epoch
-# that is raised here is named by whatever the worker writes afterwards.
+# epoch that is raised here is named by whatever the worker writes afterwards.
 TAKE_DUE = """
 UPDATE payment_operations t SET due_at = %(lease_until)s, attempts = attempts + 1, epoch = epoch + 1
   FROM payments p
@@ -92,7 +91,7 @@ CAPTURED = """
 WITH done AS (
     UPDATE payment_operations SET status = 'done' WHERE id = ANY(%(operation_ids)s::uuid[])
 ), told AS (
-    INSERT INTO outbox (partition, envelope) SELECT * FROM unnest(%(partitions)s::smallint[], %(envelopes)s::text[])
+    INSERT INTO outbox (partition, envelope) SELECT * FROM unnest(%(partitions)s::smallint[], %(envelopes)b::text[])
 )
 UPDATE payments p SET status = 'captured', captured = t.amount, version = version + 1, updated_at = %(now)s
   FROM unnest(%(payment_ids)s::uuid[], %(amounts)s::numeric[]) AS t (id, amount) WHERE p.id = t.id

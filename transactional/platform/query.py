@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from transactional.platform.database import Connection
 
 Row = dict[str, Any]
+
+
+def jsonb(value: object) -> Jsonb:
+    """A parameter of type jsonb."""
+    return Jsonb(value, dumps=orjson.dumps)
 
 
 async def rows(connection: Connection, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:

@@ -1,8 +1,8 @@
 """Price quotes: the shop's price by the current approved policy, each logged as a decision.
 
 The published policy (the online store) is asked, but only what was approved counts: where its proposal is the
-product's approved
-one its factor is used, otherwise the product's own price. Either way it is the price that checkout charges.
+product's approved one its factor is used, otherwise the product's own price. Either way it is the price that checkout
+charges.
 """
 
 from __future__ import annotations

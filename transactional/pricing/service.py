@@ -11,14 +11,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from psycopg.types.json import Jsonb
 
 from lakefront.clock import iso
 from lakefront.ids import new_id
 from lakefront.money import money_text, rounded
 from transactional.platform.core import Core
 from transactional.platform.errors import Problem, not_found
-from transactional.platform.query import Row, first, rows
+from transactional.platform.query import Row, first, jsonb, rows
 from transactional.pricing import store
 from transactional.pricing.changes import NewPrice, lock_products, set_prices
 from transactional.pricing.rules import change, factor_within_limit, price_for, within_limit
@@ -134,7 +133,7 @@ def _columns(proposals: list[dict[str, Any]]) -> dict[str, Any]:
         "factors": [p["factor"] for p in proposals],
         "current_prices": [p["product"]["price"] for p in proposals],
         "proposed_prices": [p["proposed_price"] for p in proposals],
-        "reasons": [Jsonb(p["reasons"]) for p in proposals],
+        "reasons": [jsonb(p["reasons"]) for p in proposals],
         "statuses": [p["status"] for p in proposals],
     }
 

@@ -28,7 +28,7 @@ WITH new AS (
     INSERT INTO price_history (product_id, valid_from, version, base_price, price, factor, reason, proposal_id, actor)
     SELECT id, %(now)s, version, base_price, price, factor, reason, proposal_id, %(actor)s FROM changed
 )
-INSERT INTO outbox (partition, envelope) SELECT * FROM unnest(%(partitions)s::smallint[], %(envelopes)s::text[])
+INSERT INTO outbox (partition, envelope) SELECT * FROM unnest(%(partitions)s::smallint[], %(envelopes)b::text[])
 """
 
 SUPERSEDE = """

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from psycopg.types.json import Jsonb
 
 from lakefront.contracts.commerce import OrderLine, OrderPlaced, StockChanged
 from lakefront.ids import new_id
@@ -29,7 +28,7 @@ from transactional.platform.core import Core
 from transactional.platform.database import Connection
 from transactional.platform.network import country_of
 from transactional.platform.outbox import Fact, outbox_rows
-from transactional.platform.query import first
+from transactional.platform.query import first, jsonb
 
 OWNER = new_id()
 """This process, as the owner of its checkouts."""
@@ -120,17 +119,17 @@ async def place(
             "scope": scope_of(caller),
             "idempotency_key": key,
             "request_hash": request_hash(request),
-            "context": Jsonb(saga.context),
+            "context": jsonb(saga.context),
             "owner": OWNER,
             "lease_until": lease_end(),
             "user_id": caller.user_id,
             "session": caller.session,
             "currency": quoted.currency,
             "total": quoted.total,
-            "shipping_address": Jsonb(request.shipping_address.model_dump()),
-            "billing_address": Jsonb((request.billing_address or request.shipping_address).model_dump()),
+            "shipping_address": jsonb(request.shipping_address.model_dump()),
+            "billing_address": jsonb((request.billing_address or request.shipping_address).model_dump()),
             "fact": placed.event_type,
-            "fact_data": Jsonb(placed.model_dump(mode="json")),
+            "fact_data": jsonb(placed.model_dump(mode="json")),
             "payment_id": UUID(saga.context["payment_id"]),
             "gateway": saga.context["gateway"],
             "method_token": request.payment_method,

@@ -7,8 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
-
 from lakefront.ids import new_id
 from lakefront.telemetry import correlation_id
 from transactional.inventory import service as inventory
@@ -23,7 +21,7 @@ from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
 from transactional.platform.errors import not_found
-from transactional.platform.query import Row, first, rows
+from transactional.platform.query import Row, first, jsonb, rows
 
 
 async def pay(core: Core, caller: Caller, order_id: UUID, method: str) -> Answer:
@@ -81,7 +79,7 @@ def _parameters(
     order: Row, order_id: UUID, context: Context, parties: Parties, taken: list[dict[str, Any]], now: datetime
 ) -> dict[str, Any]:
     return {
-        "context": Jsonb(context),
+        "context": jsonb(context),
         "owner": OWNER,
         "lease_until": lease_end(),
         "checkout_id": order["id"],

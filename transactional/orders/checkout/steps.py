@@ -6,8 +6,7 @@
     fail       the compensation of every step: stock released, order failed, what was authorized given back
 
 A commit stands directly before and directly after every call to the outside world. Each is a compare-and-set on
-(step, epoch): when
-it finds nothing, another process has taken over and this one stops (``Stale``).
+(step, epoch): when it finds nothing, another process has taken over and this one stops (``Stale``).
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from typing import Any
 from uuid import UUID
 
 from prometheus_client import Counter
-from psycopg.types.json import Jsonb
 
 from lakefront.clock import iso, real_now
 from lakefront.contracts.decisions import FraudAssessed
@@ -39,7 +37,7 @@ from transactional.payments.gateways.registry import gateways_of
 from transactional.platform.core import Core
 from transactional.platform.errors import Problem
 from transactional.platform.outbox import Fact, outbox_rows, tell
-from transactional.platform.query import first, rows
+from transactional.platform.query import first, jsonb, rows
 
 DELIVERY = timedelta(days=3)
 LOOK_UP_PAUSE = timedelta(seconds=1)
@@ -187,14 +185,14 @@ async def settle(core: Core, saga: Saga, charge: Charge) -> Answer:
         "step": saga.step,
         "epoch": saga.epoch,
         "outcome": status,
-        "answer": Jsonb(answer.stored()),
+        "answer": jsonb(answer.stored()),
         "lines": len(context["items"]),
         "status": status,
         "order_version": version,
         "estimated_delivery": estimated_delivery,
         "tracking_number": tracking,
         "fact": moved.data.event_type,
-        "fact_data": Jsonb(moved.data.model_dump(mode="json")),
+        "fact_data": jsonb(moved.data.model_dump(mode="json")),
         "payment_id": UUID(context["payment_id"]),
         "gateway_reference": charge.reference,
         "capture_id": None if in_review else new_id(),
@@ -234,7 +232,7 @@ async def fail(
     async with core.db.transaction() as connection:
         held = await rows(connection, store.LOCK_RESERVATIONS, {"order_id": saga.order_id})
         finish = {"checkout_id": saga.id, "step": saga.step, "epoch": saga.epoch}
-        finish |= {"outcome": outcome, "answer": Jsonb(answer.stored())}
+        finish |= {"outcome": outcome, "answer": jsonb(answer.stored())}
         if not await first(connection, store.FINISH, finish):
             raise Stale(f"checkout {saga.id} is no longer at {saga.step} of epoch {saga.epoch}")
         version = saga.context["order_version"] + 1
@@ -258,7 +256,7 @@ async def advance(
     partitions, envelopes = outbox_rows(facts, core.settings.bus_partitions)
     parameters = {
         "next": step,
-        "context": Jsonb(changed),
+        "context": jsonb(changed),
         "lease_until": lease_end(lease),
         "checkout_id": saga.id,
         "step": saga.step,

@@ -1,8 +1,7 @@
 """Every call to a gateway goes through here: a deadline, a bulkhead, a circuit breaker, and at most three tries.
 
 Only what was definitely not carried out is tried again. An unknown outcome goes to the caller, who writes it down and
-looks
-it up later under the same key.
+looks it up later under the same key.
 """
 
 from __future__ import annotations

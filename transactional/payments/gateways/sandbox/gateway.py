@@ -1,9 +1,8 @@
 """The sandbox gateway, misbehaving by the token that pays.
 
 ``tok_decline_…`` is declined, ``tok_timeout_…`` is charged but the answer never comes, ``tok_twice_…`` is answered
-and then
-told again by two webhooks, ``tok_late_…`` is told as 'processing' and decided some seconds later. Every other token
-pays.
+and then told again by two webhooks, ``tok_late_…`` is told as 'processing' and decided some seconds later. Every
+other token pays.
 """
 
 from __future__ import annotations
@@ -25,8 +24,7 @@ HANG_SECONDS = 30.0
 
 
 class SandboxGateway:
-    """Keeps its books in a schema of its own, on connections of its own: it is never part of a transaction of the
-    core."""
+    """Keeps its books in a schema of its own; each call commits by itself, never within a transaction of the core."""
 
     name = "sandbox"
 
