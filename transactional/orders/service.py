@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import orjson
-
-from lakefront.clock import iso
 from lakefront.contracts.commerce import OrderStatus
 from lakefront.money import money_text
 from transactional.inventory import service as inventory
@@ -25,7 +20,7 @@ from transactional.payments import changes
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
-from transactional.platform.errors import Problem, not_found
+from transactional.platform.errors import not_found
 from transactional.platform.query import Row, first, rows
 
 Then = Callable[[Connection, Row, datetime], Awaitable[None]]
@@ -59,45 +54,6 @@ async def order_of(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]
             for line in order["items"] or []
         ],
     }
-
-
-async def orders_of(core: Core, user_id: UUID, *, limit: int, cursor: str | None = None) -> dict[str, Any]:
-    """A person's orders, newest first, page by page."""
-    before, before_id = _read_cursor(cursor)
-    parameters = {"user_id": user_id, "before": before, "before_id": before_id, "limit": limit + 1}
-    async with core.db.connection() as connection:
-        found = await rows(connection, store.ORDERS_OF_USER, parameters)
-    page = found[:limit]
-    return {
-        "items": [
-            {
-                "order_id": order["id"],
-                "status": order["status"],
-                "total_amount": money_text(order["total"], order["currency"]),
-                "currency": order["currency"],
-                "placed_at": iso(order["placed_at"]),
-                "estimated_delivery": iso(order["estimated_delivery"]) if order["estimated_delivery"] else None,
-                "tracking_number": order["tracking_number"],
-                "lines": order["lines"],
-            }
-            for order in page
-        ],
-        "next_cursor": _cursor(page[-1]) if len(found) > limit else None,
-    }
-
-
-def _cursor(order: Row) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([iso(order["placed_at"]), str(order["id"])])).decode()
-
-
-def _read_cursor(cursor: str | None) -> tuple[datetime | None, UUID | None]:
-    if cursor is None:
-        return None, None
-    try:
-        placed_at, order_id = orjson.loads(base64.urlsafe_b64decode(cursor))
-        return datetime.fromisoformat(placed_at), UUID(order_id)
-    except (binascii.Error, ValueError, TypeError, AttributeError) as error:
-        raise Problem(422, "invalid_cursor", "This is no cursor of this list") from error
 
 
 async def tracking(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]:

@@ -18,11 +18,6 @@ MOVES: dict[OrderStatus, frozenset[OrderStatus]] = {
 CANCELLABLE: frozenset[OrderStatus] = frozenset({"review", "confirmed", "processing"})
 """What a customer may cancel: a pending order is still being checked out, a failed one holds nothing."""
 
-HOLDS_STOCK: frozenset[OrderStatus] = frozenset(
-    {"pending", "review", "confirmed", "processing", "shipped", "delivered"}
-)
-"""Orders whose lines are covered by a reservation."""
-
 
 class IllegalMove(ValueError):
     """An order cannot go from its status to the one asked for."""

@@ -15,16 +15,6 @@ SELECT o.id, o.user_id, o.session, o.status, o.currency, o.total, o.placed_at, o
  WHERE o.id = %(order_id)s
 """
 
-# A person's orders, newest first; the cursor is the last one's time and id.
-ORDERS_OF_USER = """
-SELECT o.id, o.status, o.currency, o.total, o.placed_at, o.estimated_delivery, o.tracking_number,
-       (SELECT count(*) FROM order_lines l WHERE l.order_id = o.id) AS lines
-  FROM orders o
- WHERE o.user_id = %(user_id)s
-   AND (%(before)s::timestamptz IS NULL OR (o.placed_at, o.id) < (%(before)s::timestamptz, %(before_id)s::uuid))
- ORDER BY o.placed_at DESC, o.id DESC LIMIT %(limit)s
-"""
-
 HISTORY = "SELECT sequence, fact, data, occurred_at FROM order_history WHERE order_id = %(order_id)s ORDER BY sequence"
 
 # The reservations first, then the order: the order of locks that the checkout keeps too.
@@ -52,9 +42,4 @@ WITH moved AS (
     SELECT t.* FROM moved, unnest(%(partitions)s::smallint[], %(envelopes)b::text[]) AS t
 )
 SELECT count(*) AS moved FROM moved
-"""
-
-SHIP = """
-UPDATE orders SET estimated_delivery = %(estimated_delivery)s, tracking_number = %(tracking_number)s WHERE id =
-%(order_id)s
 """
