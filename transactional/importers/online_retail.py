@@ -118,19 +118,23 @@ class _Import:
         self._events += len(facts)
 
     def _read_products(self) -> list[Product]:
-        return [
-            Product(
-                id=new_id(),
-                sku=sku,
-                title=(title or sku).capitalize(),
-                category_path=department_of(title or sku).path,
-                base_price=base_price,
-                first_at=rows.utc(first_at),
-                last_at=rows.utc(last_at),
-                stock=max(LEAST_STOCK, int(recent_units or 0)),
+        found = []
+        for sku, title, base_price, first_at, last_at, recent_units in self._log.products():
+            product_id = new_id()
+            found.append(
+                Product(
+                    id=product_id,
+                    sku=sku,
+                    title=(title or sku).capitalize(),
+                    category_path=department_of(title or sku).path,
+                    base_price=base_price,
+                    first_at=rows.utc(first_at),
+                    last_at=rows.utc(last_at),
+                    stock=max(LEAST_STOCK, int(recent_units or 0)),
+                    id_text=str(product_id),
+                )
             )
-            for sku, title, base_price, first_at, last_at, recent_units in self._log.products()
-        ]
+        return found
 
     def _add_products(self, end: datetime) -> int:
         """Categories, products and their price histories; returns how many prices."""

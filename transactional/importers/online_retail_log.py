@@ -5,6 +5,7 @@ All is read as text first and converted once, so that prices are the exact decim
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.csv as pa_csv
 
 
 class BadLog(ValueError):
@@ -21,14 +24,14 @@ class BadLog(ValueError):
 
 
 COLUMNS = {
-    "invoice": ("invoiceno", "invoice"),
-    "stock_code": ("stockcode",),
-    "description": ("description",),
-    "quantity": ("quantity",),
-    "placed_at": ("invoicedate",),
-    "price": ("unitprice", "price"),
-    "customer": ("customerid",),
-    "country": ("country",),
+    "invoice": ("InvoiceNo", "Invoice"),
+    "stock_code": ("StockCode",),
+    "description": ("Description",),
+    "quantity": ("Quantity",),
+    "placed_at": ("InvoiceDate",),
+    "price": ("UnitPrice", "Price"),
+    "customer": ("CustomerID",),
+    "country": ("Country",),
 }
 """Our name of each column, and the names that the two editions of the log give it (case and spaces aside)."""
 
@@ -186,8 +189,11 @@ def _load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     if not path.is_file():
         raise BadLog(f"{path} is not a file")
     source = _source(connection, path)
-    found = {name.lower().replace(" ", "").replace("_", ""): name for name in source.columns}
-    named = {ours: next((found[one] for one in theirs if one in found), None) for ours, theirs in COLUMNS.items()}
+    found = {_plain(name): name for name in source.columns}
+    named = {
+        ours: next((found[_plain(one)] for one in theirs if _plain(one) in found), None)
+        for ours, theirs in COLUMNS.items()
+    }
     missing = [COLUMNS[ours][0] for ours, name in named.items() if name is None]
     if missing:
         raise BadLog(f"{path} has no column {', '.join(missing)}; it has {', '.join(source.columns)}")
@@ -203,22 +209,32 @@ def _source(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBP
     try:
         if kind == ".parquet":
             return connection.read_parquet(str(path))
-        if kind in (".csv", ".txt", ".gz"):
-            return connection.read_csv(str(path), header=True, all_varchar=True, encoding=_encoding(path))
-    except duckdb.Error as error:
+        if kind == ".csv":
+            return connection.from_arrow(_read_csv(path))
+    except (duckdb.Error, pa.ArrowInvalid, StopIteration) as error:
         raise BadLog(f"{path} cannot be read as {kind[1:]}: {_first_line(error)}") from error
     raise BadLog(f"{path}: only .parquet and .csv are known (save a workbook as CSV first)")
 
 
-def _encoding(path: Path) -> str:
-    """The log's own CSV edition is Latin-1; a currency sign in a description gives it away."""
-    if path.suffix.lower() == ".gz":
-        return "utf-8"
+def _read_csv(path: Path) -> pa.Table:
+    """All columns as text. The log's own CSV edition is Latin-1; a pound sign in a description gives it away."""
+    encoding = "utf-8"
     try:
-        path.read_text(encoding="utf-8")
+        path.read_text(encoding)
     except UnicodeDecodeError:
-        return "latin-1"
-    return "utf-8"
+        encoding = "latin-1"
+    with path.open(encoding=encoding, newline="") as file:
+        names = next(csv.reader(file))
+    return pa_csv.read_csv(
+        path,
+        pa_csv.ReadOptions(encoding=encoding),
+        pa_csv.ParseOptions(newlines_in_values=True),
+        pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True),
+    )
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace(" ", "").replace("_", "").lstrip("\ufeff")
 
 
 def _quoted(name: str) -> str:
@@ -226,4 +242,4 @@ def _quoted(name: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    return (str(error).strip() or "it is empty").splitlines()[0]
