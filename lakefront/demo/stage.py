@@ -65,7 +65,9 @@ class Stage:
             TimeElapsedColumn(),
             TextColumn("[dim]{task.fields[detail]}"),
         )
-        with Progress(*columns, console=self.console, transient=True) as progress:
+        if not self.console.is_terminal:
+            self.console.print(f"… {name}", highlight=False)
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as progress:
             live = Live(progress, progress.add_task(name, total=None, detail=""))
             try:
                 detail, ok = await work(live), True

@@ -218,7 +218,7 @@ class Demo:
         if not metrics:
             raise StepFailed("no recommendation model is in force")
         found = Recommendations(
-            users=int(metrics.get("users", 0)),
+            users=int(metrics.get("test_users", 0)),
             recall_at_20=round(metrics["recall_at_20"], 4),
             popularity_recall_at_20=round(metrics["popularity_recall_at_20"], 4),
             changed_after_click=self._report.recommendations.changed_after_click,

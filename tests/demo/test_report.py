@@ -1,0 +1,93 @@
+"""The report has the shape that is promised, and steps that fail are named without stopping the others."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from pathlib import Path
+
+from rich.console import Console
+
+from lakefront.demo.measure import FraudFigures, Latencies, Reconciliation
+from lakefront.demo.report import Report, Step
+from lakefront.demo.stage import Live, Stage, StepFailed
+
+SHAPE = {
+    "reconciliation": {
+        "orders_core", "orders_bronze", "orders_gold", "revenue_core", "revenue_gold", "events_accepted", "events_bronze",
+        "duplicates_bronze",
+    },
+    "recommendations": {"users", "recall_at_20", "popularity_recall_at_20", "changed_after_click"},
+    "fraud": {"orders", "frauds", "auc", "average_precision", "declined"},
+    "pricing": {"products", "proposals", "largest_change", "awaiting_approval"},
+    "latency_ms": {"click_to_feature_p95", "click_to_bronze_p95", "recommendation_p99", "fraud_p99"},
+    "latency_ms_while_training": {"click_to_feature_p95", "click_to_bronze_p95", "recommendation_p99", "fraud_p99"},
+}  # fmt: skip
+
+
+def console() -> Console:
+    return Console(file=io.StringIO(), width=140)
+
+
+def test_the_document_has_every_promised_figure(tmp_path: Path) -> None:
+    report = Report(seconds=1.25, steps=[Step("start", True, 1.0, "up")])
+    report.latency_ms = Latencies(1.0, 2.0, 3.0, math.nan)
+    report.fraud = FraudFigures(10, 1, math.nan, 0.5, 0)
+    report.write(tmp_path / "folder" / "report.json")
+    document = json.loads((tmp_path / "folder" / "report.json").read_text())
+    assert document["ok"] is True
+    assert document["steps"] == [{"name": "start", "ok": True, "seconds": 1.0, "detail": "up"}]
+    assert {name: set(document[name]) for name in SHAPE} == SHAPE
+    assert document["latency_ms"]["fraud_p99"] is None, "what was not measured is null, not a number"
+    assert document["fraud"]["auc"] is None
+
+
+def test_a_report_without_steps_or_with_a_failed_one_is_not_ok() -> None:
+    assert not Report().ok
+    assert not Report(steps=[Step("a", True, 1, ""), Step("b", False, 1, "")]).ok
+    assert Report(steps=[Step("a", True, 1, "")]).ok
+
+
+def test_every_table_can_be_shown_even_when_nothing_was_measured() -> None:
+    shown = console()
+    Report().show(shown)
+    text = shown.file.getvalue()  # type: ignore[attr-defined]
+    assert "not measured" in text
+    assert "click to bronze p95" in text
+
+
+def test_reconciliation_names_each_fault() -> None:
+    assert Reconciliation(5, 5, 5, "10.00", "10.00", 7, 7, 0).faults() == []
+    faults = Reconciliation(5, 5, 4, "10.00", "9.99", 7, 8, 2).faults()
+    assert len(faults) == 4
+    assert "gold 4" in faults[0]
+    assert "9.99" in faults[1]
+
+
+async def test_a_failing_step_is_named_with_its_remedy_and_only_what_needs_it_is_left_out() -> None:
+    async def holds(live: Live) -> str:
+        live.share(0.5, "half")
+        return "done"
+
+    async def fails(live: Live) -> str:
+        raise StepFailed("the shelf fell", "put it up again")
+
+    async def breaks(live: Live) -> str:
+        raise KeyError("surprise")
+
+    report = Report()
+    stage = Stage(console(), report)
+    await stage.step("a", holds)
+    await stage.step("b", fails, needs=["a"])
+    await stage.step("c", holds, needs=["b"])
+    await stage.step("d", breaks, remedy="ask somebody")
+    await stage.step("e", holds, needs=["a"])
+    assert [(step.name, step.ok) for step in report.steps] == [
+        ("a", True), ("b", False), ("c", False), ("d", False), ("e", True),
+    ]  # fmt: skip
+    assert report.steps[1].detail == "the shelf fell — put it up again"
+    assert "'b' did not hold" in report.steps[2].detail
+    assert "KeyError" in report.steps[3].detail
+    assert "ask somebody" in report.steps[3].detail
+    assert not report.ok
