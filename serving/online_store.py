@@ -9,17 +9,16 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from features.definitions import View
+from features.definitions import VIEWS, View
 from lakefront.breaker import CircuitBreaker, CircuitOpen
 from lakefront.contracts.decisions import Fallback
 from lakefront.feast_encoding import EncodingError, decode, decode_time, entity_key, feature_field, time_field
+from serving.redis_connection import RedisConnection
 
 SECONDS_OPEN = 5.0
 """After five failures in a row the store is left alone for this long: it is ours and near, and soon back."""
@@ -63,13 +62,7 @@ class OnlineStore:
     def __init__(self, url: str, deadline_ms: float, breaker: CircuitBreaker | None = None) -> None:
         self._deadline = deadline_ms / 1000
         self.breaker = breaker or CircuitBreaker("online store", seconds_open=SECONDS_OPEN)
-        self._client = redis.asyncio.Redis.from_url(
-            url,
-            socket_connect_timeout=self._deadline,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=False,
-            max_connections=64,
-        )
+        self._connection = RedisConnection(url)
 
     async def read(self, lookups: Sequence[Lookup]) -> list[dict[str, Stored]]:
         """The views of each lookup by name, in the order asked. Raises StoreUnavailable."""
@@ -95,18 +88,30 @@ class OnlineStore:
             raise StoreUnavailable("store_down", f"the store holds what Feast did not write: {error}") from error
 
     async def _fetch(self, lookups: Sequence[Lookup]) -> list[list[bytes | None]]:
-        pipeline = self._client.pipeline(transaction=False)
-        for lookup in lookups:
-            fields: list[bytes] = []
-            for view in lookup.views:
-                fields.append(time_field(view.name))
-                fields.extend(feature_field(view.name, name) for name in view.features)
-            pipeline.hmget(entity_key(lookup.views[0].entity, lookup.entity), fields)
-        answers: list[list[bytes | None]] = await pipeline.execute()
+        answers: list[list[bytes | None]] = await self._connection.ask(
+            [
+                (
+                    "HMGET",
+                    entity_key(lookup.views[0].entity, lookup.entity),
+                    *_fields(tuple(view.name for view in lookup.views)),
+                )
+                for lookup in lookups
+            ]
+        )
         return answers
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._connection.close()
+
+
+@lru_cache(maxsize=64)
+def _fields(names: tuple[str, ...]) -> tuple[bytes, ...]:
+    """The fields of an HMGET that reads the views of these names."""
+    return tuple(
+        field
+        for name in names
+        for field in (time_field(name), *(feature_field(name, feature) for feature in VIEWS[name].features))
+    )
 
 
 def _views(lookup: Lookup, values: Sequence[bytes | None]) -> dict[str, Stored]:
