@@ -39,8 +39,7 @@ class Server:
     url: str
 
     def workers(self) -> list[psutil.Process]:
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if "multiprocessing.spawn" in " ".join(child.cmdline())]
+        return psutil.Process(self.process.pid).children()
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 60) -> Any:

@@ -88,10 +88,8 @@ async def test_simulated_accounts_have_no_limit(two_workers: tuple[FastAPI, Fast
 def test_addresses_are_believed_from_loopback_and_in_simulation_only(
     settings_with: Callable[..., AbstractContextManager[Any]],
 ) -> None:
-    from starlette.datastructures import Headers
-
-    headers = Headers({"X-Forwarded-For": "10.1.2.3, 10.9.9.9"})
-    assert address_of(headers, "127.0.0.1") == "127.0.0.1"
+    header = "10.1.2.3, 10.9.9.9"
+    assert address_of(header, "127.0.0.1") == "127.0.0.1"
     with settings_with(LAKEFRONT_SIMULATION="true"):
-        assert address_of(headers, "127.0.0.1") == "10.1.2.3"
-        assert address_of(headers, "203.0.113.7") == "203.0.113.7"
+        assert address_of(header, "127.0.0.1") == "10.1.2.3"
+        assert address_of(header, "203.0.113.7") == "203.0.113.7"

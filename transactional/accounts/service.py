@@ -106,7 +106,7 @@ async def log_in(core: Core, login: Login, caller: Caller) -> Tokens:
     now = real_now()
     async with core.db.transaction() as connection:
         await connection.execute(store.FORGET_ENDED_TOKENS, {"user_id": account["user_id"], "now": now})
-        await connection.execute(store.ADD_TOKEN, _token_row(core, account["user_id"], new_id(), refresh_token))
+        await connection.execute(store.ADD_REFRESH, _token_row(core, account["user_id"], new_id(), refresh_token))
     if caller.session:
         await carts.adopt(core, account["user_id"], caller.session)
     return _tokens(core, account, refresh_token)
@@ -117,13 +117,13 @@ async def refresh(core: Core, refresh_token: str) -> Tokens:
     used = {"token_hash": _token_hash(refresh_token), "now": real_now()}
     fresh_token = random.token_urlsafe(32)
     async with core.db.transaction() as connection:
-        token = await first(connection, store.USE_TOKEN, used)
+        token = await first(connection, store.USE_REFRESH, used)
         if token is not None:
             account = await first(connection, store.BY_ID, {"user_id": token["user_id"]})
             if account is None:  # the person was forgotten meanwhile
                 raise errors.invalid_refresh_token()
             row = _token_row(core, token["user_id"], token["family"], fresh_token)
-            await connection.execute(store.ADD_TOKEN, row)
+            await connection.execute(store.ADD_REFRESH, row)
             return _tokens(core, account, fresh_token)
         is_reused = await first(connection, store.REVOKE_FAMILY_OF_USED, used) is not None
     raise errors.refresh_token_reused() if is_reused else errors.invalid_refresh_token()

@@ -28,13 +28,13 @@ SELECT u.id AS user_id, a.pseudonym, u.email, u.name, u.country, u.role, u.is_si
 BY_EMAIL = _ACCOUNT + " WHERE lower(u.email) = lower(%(email)s)"
 BY_ID = _ACCOUNT + " WHERE u.id = %(user_id)s"
 
-ADD_TOKEN = """
+ADD_REFRESH = """
 INSERT INTO refresh_tokens (token_hash, family, user_id, expires_at)
 VALUES (%(token_hash)s, %(family)s, %(user_id)s, %(expires_at)s)
 """
 
 # Using a refresh token is a compare-and-set: of two at once only one gets a row.
-USE_TOKEN = """
+USE_REFRESH = """
 UPDATE refresh_tokens SET used_at = %(now)s
  WHERE token_hash = %(token_hash)s AND used_at IS NULL AND revoked_at IS NULL AND expires_at > %(now)s
 RETURNING family, user_id

@@ -29,6 +29,17 @@ CACHE_CONTROL = "public, max-age=1, stale-while-revalidate=5"
 
 
 @router.get(
+    "/products/{product_id}",
+    summary="Show a product",
+    response_model=Product,
+    responses=responses(404, 422),
+)
+async def show_product(request: Request, product_id: UUID) -> Response:
+    """Everything a product page needs. Prices may lag up to two seconds here; checkout always uses the price in force."""
+    return rendered_response(request, await service.product_page(core(request), product_id), CACHE_CONTROL)
+
+
+@router.get(
     "/categories",
     summary="List all categories",
     response_model=CategoryList,
@@ -58,17 +69,6 @@ async def list_products(
         raise Problem(422, "invalid_request", "price_min is greater than price_max")
     query = service.ListQuery(category, price_min, price_max, sort, limit, page, cursor)
     return rendered_response(request, await service.product_list(core, query), CACHE_CONTROL)
-
-
-@router.get(
-    "/products/{product_id}",
-    summary="Show a product",
-    response_model=Product,
-    responses=responses(404, 422),
-)
-async def show_product(request: Request, product_id: UUID) -> Response:
-    """Everything a product page needs. Prices may lag up to two seconds here; checkout always uses the price in force."""
-    return rendered_response(request, await service.product_page(core(request), product_id), CACHE_CONTROL)
 
 
 @router.post(

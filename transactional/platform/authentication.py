@@ -15,7 +15,6 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
-from starlette.datastructures import Headers
 
 from lakefront.secrets import secrets
 from lakefront.settings import settings
@@ -71,9 +70,8 @@ class Caller:
         return "internal" if self.is_internal and self.user_id is None else str(self.user_id or "guest")
 
 
-def identity_of(headers: Headers) -> Identity | None:
-    """The identity of the bearer token, None without one. Raises Problem 401 when there is one and it is not valid."""
-    authorization = headers.get("authorization")
+def identity_of(authorization: str | None) -> Identity | None:
+    """Whose token the Authorization header carries, None without one. Raises Problem 401 when it is not valid."""
     if not authorization:
         return None
     scheme, _, token = authorization.partition(" ")
@@ -82,9 +80,8 @@ def identity_of(headers: Headers) -> Identity | None:
     return verify(token.strip())
 
 
-def has_internal_key(headers: Headers) -> bool:
-    """True for our own processes. Raises Problem 401 when a key was sent that is not ours."""
-    key = headers.get("x-internal-key")
+def is_internal(key: str | None) -> bool:
+    """True for our own processes, by X-Internal-Key. Raises Problem 401 when a key was sent that is not ours."""
     if not key:
         return False
     if not hmac.compare_digest(key.encode(), secrets().internal_key.encode()):
@@ -92,9 +89,9 @@ def has_internal_key(headers: Headers) -> bool:
     return True
 
 
-def address_of(headers: Headers, peer: str) -> str:
+def address_of(forwarded: str | None, peer: str) -> str:
     """The caller's network address; only in simulation mode and from loopback, the one that X-Forwarded-For names."""
-    if peer in _LOOPBACK and settings().simulation and (forwarded := headers.get("x-forwarded-for")):
+    if forwarded and peer in _LOOPBACK and settings().simulation:
         return forwarded.split(",", 1)[0].strip()
     return peer
 
@@ -102,17 +99,17 @@ def address_of(headers: Headers, peer: str) -> str:
 def caller_of(request: Request) -> Caller:
     """Who sent a request. Raises Problem 401 for a bad token, 400 for a bad session or device id."""
     headers = request.headers
-    identity = identity_of(headers)
+    identity = identity_of(headers.get("authorization"))
     session = headers.get("x-session-id")
     if session is not None and not SESSION_ID.fullmatch(session):
         raise Problem(400, "invalid_session", "X-Session-Id must be 8 to 64 letters, digits, '-' or '_'")
     device = headers.get("x-device-id") or None
     if device is not None and len(device) > _MOST_DEVICE_CHARACTERS:
         raise Problem(400, "invalid_device", f"X-Device-Id has at most {_MOST_DEVICE_CHARACTERS} characters")
-    address = address_of(headers, request.client.host if request.client else "")
-    is_internal = has_internal_key(headers)
+    address = address_of(headers.get("x-forwarded-for"), request.client.host if request.client else "")
+    internal = is_internal(headers.get("x-internal-key"))
     if identity is None:
-        return Caller(None, None, "guest", session, device, address, is_internal)
+        return Caller(None, None, "guest", session, device, address, internal)
     return Caller(
         user_id=identity.user_id,
         user=identity.user,
@@ -120,7 +117,7 @@ def caller_of(request: Request) -> Caller:
         session=session,
         device=device,
         address=address,
-        is_internal=is_internal,
+        is_internal=internal,
         email_domain=identity.email_domain,
         country=identity.country,
         account_created_at=identity.account_created_at,

@@ -16,9 +16,9 @@ from lakefront.clock import Clock, iso, real_now
 from lakefront.contracts import EventData, partition_of
 from lakefront.ids import new_id
 from lakefront.settings import Settings
-from lakefront.telemetry import correlation_id
 from serving.decisions import Decisions
 from transactional.platform.database import Database
+from transactional.platform.outbox import cause_of_now
 from transactional.platform.publisher import Message, Publisher
 
 
@@ -44,7 +44,6 @@ class Core:
         self, data: EventData, occurred_at: datetime, source: str, metadata: dict[str, Any], event_id: object = None
     ) -> Message:
         """An event in its envelope, for the clicks stream."""
-        correlation = correlation_id.get()
         envelope = orjson.dumps(
             {
                 "event_id": event_id or new_id(),
@@ -55,7 +54,7 @@ class Core:
                 "key": data.key,
                 "sequence": None,
                 "data": data.model_dump(mode="json"),
-                "metadata": {"correlation_id": correlation, **metadata} if correlation else metadata,
+                "metadata": cause_of_now() | metadata,
             }
         )
         return Message(partition_of(data.key, self.settings.bus_partitions), envelope)

@@ -15,12 +15,11 @@ import structlog
 from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lakefront.breaker import CircuitBreaker, CircuitOpen
 from lakefront.settings import settings
-from transactional.platform.authentication import address_of, has_internal_key, identity_of
+from transactional.platform.authentication import address_of, identity_of, is_internal
 from transactional.platform.errors import Problem, problem_response
 
 WINDOW_SECONDS = 60
@@ -129,6 +128,7 @@ class RateLimitMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._limiter = RateLimiter(settings().rate_limit_per_minute)
+        self._lifted = settings().simulation and settings().simulation_lifts_rate_limit
         self._policy = f'"minute";q={self._limiter.limit};w={WINDOW_SECONDS}'.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -165,15 +165,20 @@ class RateLimitMiddleware:
 
     def _caller(self, scope: Scope) -> str | None:
         """Whose budget a request counts against; None for those without a limit. A bad token counts for its address."""
-        headers = Headers(scope=scope)
-        peer = scope["client"][0] if scope.get("client") else ""
-        lifted = settings().simulation and settings().simulation_lifts_rate_limit
+        authorization = internal_key = forwarded = None
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                authorization = value.decode("latin-1")
+            elif name == b"x-internal-key":
+                internal_key = value.decode("latin-1")
+            elif name == b"x-forwarded-for":
+                forwarded = value.decode("latin-1")
         try:
-            if lifted and has_internal_key(headers):
+            if self._lifted and is_internal(internal_key):
                 return None
-            identity = identity_of(headers)
+            identity = identity_of(authorization)
         except Problem:
             identity = None
         if identity is None:
-            return f"address:{address_of(headers, peer)}"
-        return None if lifted and identity.is_simulated else f"user:{identity.user_id}"
+            return f"address:{address_of(forwarded, scope['client'][0] if scope.get('client') else '')}"
+        return None if self._lifted and identity.is_simulated else f"user:{identity.user_id}"

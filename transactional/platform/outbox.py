@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from opentelemetry import trace
 
 from lakefront.clock import iso, real_now
 from lakefront.contracts import EventData, partition_of
@@ -41,15 +42,25 @@ def outbox_rows(facts: Sequence[Fact], partitions: int | None = None) -> tuple[l
     """The two columns of the outbox rows: partitions and envelopes."""
     count = partitions or settings().bus_partitions
     recorded_at = iso(real_now())
-    correlation = correlation_id.get()
+    cause = cause_of_now()
     return (
         [partition_of(fact.data.key, count) for fact in facts],
-        [_envelope(fact, recorded_at, correlation) for fact in facts],
+        [_envelope(fact, recorded_at, cause) for fact in facts],
     )
 
 
-def _envelope(fact: Fact, recorded_at: str, correlation: str | None) -> str:
-    metadata = {"correlation_id": correlation, **fact.metadata} if correlation else fact.metadata
+def cause_of_now() -> dict[str, str]:
+    """What every event's metadata begins with: the correlation id and, where spans are recorded, the current one."""
+    cause: dict[str, str] = {}
+    if correlation := correlation_id.get():
+        cause["correlation_id"] = correlation
+    span = trace.get_current_span().get_span_context()
+    if span.is_valid and span.trace_flags.sampled:
+        cause["traceparent"] = f"00-{span.trace_id:032x}-{span.span_id:016x}-01"
+    return cause
+
+
+def _envelope(fact: Fact, recorded_at: str, cause: dict[str, str]) -> str:
     return orjson.dumps(
         {
             "event_id": new_id(),
@@ -60,7 +71,7 @@ def _envelope(fact: Fact, recorded_at: str, correlation: str | None) -> str:
             "key": fact.data.key,
             "sequence": fact.sequence,
             "data": fact.data.model_dump(mode="json"),
-            "metadata": metadata,
+            "metadata": cause | fact.metadata,
         }
     ).decode()
 

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 import structlog
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Counter, Histogram
@@ -19,7 +19,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lakefront.ids import new_id
+from lakefront.settings import settings
 from lakefront.telemetry import correlation_id, tracer
+from transactional.platform.access_log import AccessLog
 from transactional.platform.errors import Problem, problem_response
 
 REQUESTS = Histogram(
@@ -32,8 +34,8 @@ UNHANDLED = Counter("lakefront_http_unhandled_errors", "Errors that nothing expe
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 MOST_BODY_BYTES = 4 * 1024 * 1024
 _QUIET = ("/health/live", "/health/ready", "/metrics")
+log = structlog.get_logger(__name__)
 _propagator = TraceContextTextMapPropagator()
-log = structlog.get_logger("access")
 
 
 def route_of(scope: Scope) -> str:
@@ -49,6 +51,8 @@ class TelemetryMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._children: dict[tuple[str, str, int], Any] = {}
+        self._tracer = tracer() if settings().otlp_endpoint else None  # no collector, no spans
+        self._access_log = AccessLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,33 +71,29 @@ class TelemetryMiddleware:
                 message["headers"] = [*message.get("headers", ()), (b"x-correlation-id", correlation.encode())]
             await send(message)
 
-        parent = _propagator.extract({"traceparent": traceparent}) if traceparent else None
-        with tracer().start_as_current_span(
-            scope["method"], context=parent, kind=SpanKind.SERVER, record_exception=False, set_status_on_exception=False
-        ) as span:
-            try:
-                if size is not None and size > MOST_BODY_BYTES:
-                    await problem_response(_too_large())(scope, receive, observed)
-                else:
-                    await self._app(scope, receive if size is not None else _limited(receive), observed)
-            except Exception:
-                UNHANDLED.labels(route_of(scope)).inc()
-                log.exception("unhandled_error", method=scope["method"], path=scope["path"])
-                if status:
-                    raise  # the answer has begun; the server must cut the connection
-                await problem_response(
-                    Problem(
-                        500,
-                        "internal_error",
-                        "Something went wrong here",
-                        "The error was logged by its correlation id.",
-                    )
-                )(scope, receive, observed)
-            finally:
-                self._finish(scope, span, status, time.perf_counter() - began)
-                correlation_id.reset(token)
+        span = span_token = None
+        if self._tracer is not None:
+            parent = _propagator.extract({"traceparent": traceparent}) if traceparent else None
+            span = self._tracer.start_span(scope["method"], context=parent, kind=SpanKind.SERVER)
+            span_token = context.attach(trace.set_span_in_context(span, parent))
+        try:
+            if size is not None and size > MOST_BODY_BYTES:
+                await problem_response(_too_large())(scope, receive, observed)
+            else:
+                await self._app(scope, receive if size is not None else _limited(receive), observed)
+        except Exception:
+            UNHANDLED.labels(route_of(scope)).inc()
+            log.exception("unhandled_error", method=scope["method"], path=scope["path"])
+            if status:
+                raise  # the answer has begun; the server must cut the connection
+            await problem_response(_internal_error())(scope, receive, observed)
+        finally:
+            self._finish(scope, span, status, time.perf_counter() - began)
+            if span_token is not None:
+                context.detach(span_token)
+            correlation_id.reset(token)
 
-    def _finish(self, scope: Scope, span: trace.Span, status: int, seconds: float) -> None:
+    def _finish(self, scope: Scope, span: trace.Span | None, status: int, seconds: float) -> None:
         route = route_of(scope)
         method = scope["method"]
         key = (method, route, status)
@@ -101,17 +101,16 @@ class TelemetryMiddleware:
         if child is None:
             child = self._children[key] = REQUESTS.labels(method, route, str(status))
         child.observe(seconds)
-        if span.is_recording():
+        if span is not None:
             span.update_name(f"{method} {route}")
-            span.set_attributes(
-                {"http.request.method": method, "http.route": route, "http.response.status_code": status}
-            )
+            span.set_attribute("http.request.method", method)
+            span.set_attribute("http.route", route)
+            span.set_attribute("http.response.status_code", status)
             if status >= 500:
                 span.set_status(Status(StatusCode.ERROR))
+            span.end()
         if scope["path"] not in _QUIET:
-            log.info(
-                "request", method=method, route=route, path=scope["path"], status=status, ms=round(seconds * 1000, 2)
-            )
+            self._access_log.write(method=method, route=route, path=scope["path"], status=status, seconds=seconds)
 
 
 def _sent(scope: Scope) -> tuple[str | None, str | None, int | None]:
@@ -129,6 +128,10 @@ def _sent(scope: Scope) -> tuple[str | None, str | None, int | None]:
         elif name == b"transfer-encoding":
             size = None
     return correlation, traceparent, size
+
+
+def _internal_error() -> Problem:
+    return Problem(500, "internal_error", "Something went wrong here", "The error was logged by its correlation id.")
 
 
 def _too_large() -> Problem:
