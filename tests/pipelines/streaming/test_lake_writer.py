@@ -14,11 +14,12 @@ import pytest_asyncio
 from deltalake import DeltaTable
 from redis.asyncio import Redis
 
-from lakefront.bus import CLICKS, COMMERCE, Bus, Pack, connect
+from lakefront.bus import CLICKS, COMMERCE, Bus, BusError, Pack, connect
 from lakefront.clock import iso, real_now
 from lakefront.ids import new_id
 from lakefront.lake import access, bronze
 from lakefront.lake.tables import EVENTS
+from pipelines.streaming import lake_writer
 from pipelines.streaming.bronze_table import BronzeTable, Overtaken
 from pipelines.streaming.lake_writer import LakeWriter
 from pipelines.streaming.packs import Lines, to_rows
@@ -181,6 +182,68 @@ async def test_broken_events_are_parked_with_the_reason_and_come_back_by_replay(
 
         await eventually(is_parked_anew)
     assert len(access.read(EVENTS, lake_uri=lake_uri)) == 3
+
+
+async def test_a_replayed_event_that_is_sound_by_now_reaches_bronze_once(bus: Bus, lake_uri: str) -> None:
+    sound, others = envelope(key="sound"), envelope(key="others")
+    await bus.park(COMMERCE, 1, 7, sound, "a bug of ours, mended since", consumer="lake-writer")
+    await bus.park(CLICKS, 0, 128, others, "not for bronze", consumer="feature-writer")
+    async with writing(bus, lake_uri):
+        await bus.replay(await bus.dead_letters())
+        await bus.publish([outbox_pack(1, 1), click_pack(envelope())])
+        await eventually(lambda: len(access.read(EVENTS, lake_uri=lake_uri)) == 3)
+    keys = [row["key"] for row in access.read(EVENTS, lake_uri=lake_uri).to_pylist()]
+    assert keys.count("sound") == 1
+    assert "others" not in keys
+
+
+async def test_what_was_read_before_the_bus_went_away_is_committed(bus: Bus, lake_uri: str, monkeypatch) -> None:
+    read = bus.read
+    away = False
+
+    async def read_while_there(*arguments: object, **options: object):
+        if away:
+            raise BusError("away")
+        return await read(*arguments, **options)
+
+    monkeypatch.setattr(bus, "read", read_while_there)
+    writer = LakeWriter(bus, lake_uri, partitions=PARTITIONS, flush_seconds=60)  # only the end of the bus flushes
+    running = asyncio.create_task(writer.run())
+    await bus.publish([outbox_pack(1, 3), click_pack(envelope())])
+    await eventually(lambda: bronze_exists(lake_uri))
+    await asyncio.sleep(0.5)
+    assert len(access.read(EVENTS, lake_uri=lake_uri)) == 0
+    away = True
+    await eventually(lambda: len(access.read(EVENTS, lake_uri=lake_uri)) == 4)
+    await bus.publish([outbox_pack(4, 4)])
+    away = False
+    await asyncio.sleep(0.5)
+    writer.stop()
+    await asyncio.wait_for(running, 20)
+    assert positions(lake_uri) == [1, 2, 3, 4]
+
+
+def bronze_exists(lake_uri: str) -> bool:
+    return access.open_table(EVENTS, lake_uri) is not None
+
+
+async def test_entries_that_bronze_has_are_let_go_after_a_while(bus: Bus, lake_uri: str, monkeypatch) -> None:
+    monkeypatch.setattr(lake_writer, "TRIM_SECONDS", 0.05)
+    monkeypatch.setattr(lake_writer, "KEEP_SECONDS", -60)
+    await bus.publish([outbox_pack(number, number) for number in range(1, 6)])
+    await bus.publish([click_pack(envelope()) for _ in range(5)])
+
+    async def on_the_bus() -> list[tuple[str, int | None]]:
+        entries = await bus.read({(COMMERCE, 0): 0, (CLICKS, 0): 0}, limit=100, wait_ms=10)
+        return [(entry.stream, entry.first_position) for entry in entries]
+
+    async def is_trimmed() -> bool:
+        return sorted(await on_the_bus()) == [(CLICKS, None), (COMMERCE, 5)]  # the newest always stays
+
+    assert len(await on_the_bus()) == 10
+    async with writing(bus, lake_uri):
+        await eventually(is_trimmed)
+    assert len(access.read(EVENTS, lake_uri=lake_uri)) == 10
 
 
 async def test_only_one_writer_works_and_another_takes_over(bus: Bus, bus_address: str, lake_uri: str) -> None:

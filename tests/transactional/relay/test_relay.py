@@ -18,10 +18,12 @@ from redis.asyncio import Redis
 from lakefront.bus import COMMERCE, Bus, BusError, Entry, connect
 from lakefront.bus.redis_streams import stream_key
 from lakefront.contracts import partition_of
+from lakefront.settings import Settings
 from pipelines.streaming.bronze_table import BronzeTable
 from pipelines.streaming.packs import Lines, to_rows
 from transactional.platform.database import Connection
 from transactional.relay import service, store
+from transactional.relay.__main__ import serve
 from transactional.relay.bronze import Bronze
 from transactional.relay.service import Relay
 
@@ -276,6 +278,32 @@ async def test_too_far_ahead_of_bronze_the_rest_waits_in_the_database(house: Hou
         house.commit_to_bronze(0, 10)
         await until_idle(relay)
     assert await house.bus.last_position(0) == 20
+
+
+async def test_a_session_that_ends_is_replaced(house: House) -> None:
+    chosen = Settings(
+        database_url=house.database_url, bus_url=house.bus_url, lake_url=house.lake_uri, bus_partitions=PARTITIONS
+    )
+    stopping = asyncio.Event()
+    serving = asyncio.create_task(serve(chosen, stopping))
+
+    async def reaches(position: int) -> None:
+        async with asyncio.timeout(20):
+            while await house.bus.last_position(0) < position:
+                await asyncio.sleep(0.05)
+
+    await tell(house, (0, envelope("k", 1)))
+    await reaches(1)
+    ended = await house.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'lakefront relay' AND datname = current_database()"
+    )
+    assert ended == [(True,)]
+    await tell(house, (0, envelope("k", 2)))
+    await reaches(2)
+    stopping.set()
+    await asyncio.wait_for(serving, 10)
+    assert {line["sequence"] for line in published(await house.on_the_bus())[0]} == {1, 2}
 
 
 async def test_a_bus_that_is_away_is_waited_for(house: House, monkeypatch) -> None:
