@@ -14,8 +14,8 @@ import pyarrow as pa
 from lakefront.artefacts import ModelStore
 from lakefront.clock import iso
 from lakefront.settings import settings as shop_settings
-from models.fraud.evaluate import HeldOut, average_precision, evaluate, hold_out
-from models.fraud.rules import rules_score
+from models.fraud.evaluate import HeldOut, Scores, average_precision, evaluate, hold_out
+from models.fraud.rules import composite, rules_score
 from models.fraud.score import FraudModel
 from models.fraud.train import NAME, FraudSettings, TrainedFraudModel, train
 from models.gate import Measurement, decide, scoring_milliseconds
@@ -23,6 +23,7 @@ from models.publish import Published, publish
 
 BUDGET_MS = 3.0
 """CPU time of scoring one order in the storefront."""
+METRIC = "composite_average_precision"
 
 
 def train_and_gate(
@@ -37,7 +38,8 @@ def train_and_gate(
 ) -> Published[TrainedFraudModel]:
     """Measure by time split, then fit on all labels known at ``as_of``, store with the split's metrics, gate and promote.
 
-    The baseline is the rules layer alone: a model must add to it. Raises TooLittleData.
+    What is gated is what the shop acts on, the composite of rules and model; the baseline is the rules layer alone, so that
+    a model must add to it. Raises TooLittleData.
     """
     store = store or ModelStore()
     window = shop_settings().chargeback_window_days if chargeback_window_days is None else chargeback_window_days
@@ -48,17 +50,22 @@ def train_and_gate(
         rows, as_of, window, settings=settings, split_at=split_at,
         champion_as_of=datetime.fromisoformat(manifest.as_of) if manifest else None,
     )  # fmt: skip
-    metrics = evaluate(held_out) | {"rules_average_precision": _rules(held_out)}
+    rules = np.array([rules_score(row)[0] for row in _feature_rows(held_out)])
+    metrics = evaluate(held_out) | {
+        "rules_average_precision": average_precision(held_out.is_fraud, rules),
+        METRIC: _together(held_out, rules, held_out.model.predict(held_out.test)),
+    }
     model = replace(train(rows, as_of, window, settings=settings), metrics=metrics)
     champion_metric = None
     if champion and held_out.is_fair_to_champion:
-        champion_metric = _average_precision_of(FraudModel.load(store.path(NAME, champion)), held_out)
+        loaded = FraudModel.load(store.path(NAME, champion))
+        champion_metric = _together(held_out, rules, np.array([loaded.score(row) for row in _feature_rows(held_out)]))
     measurement = Measurement(
-        "average_precision",
-        metrics["average_precision"],
+        METRIC,
+        metrics[METRIC],
         metrics["rules_average_precision"],
         champion=champion_metric,
-        champion_recorded=manifest.metrics.get("average_precision") if manifest else None,
+        champion_recorded=manifest.metrics.get(METRIC) if manifest else None,
         tolerance=0.1,
     )
     verdict = decide(measurement, scoring_ms=_scoring_ms(model, held_out.test), budget_ms=BUDGET_MS)
@@ -89,13 +96,10 @@ def usable(training_set: pa.Table, as_of: datetime) -> pa.Table:
     return training_set.filter(pa.array(has_party & placed))
 
 
-def _rules(held_out: HeldOut) -> float:
-    scores = [rules_score(row)[0] for row in _feature_rows(held_out)]
+def _together(held_out: HeldOut, rules: Scores, model: Scores) -> float:
+    """Average precision of both layers together, as the shop puts them together."""
+    scores = [composite(rule, score, None) for rule, score in zip(rules.tolist(), model.tolist(), strict=True)]
     return average_precision(held_out.is_fraud, np.array(scores))
-
-
-def _average_precision_of(champion: FraudModel, held_out: HeldOut) -> float:
-    return average_precision(held_out.is_fraud, np.array([champion.score(row) for row in _feature_rows(held_out)]))
 
 
 def _feature_rows(held_out: HeldOut) -> list[dict[str, float | None]]:

@@ -133,8 +133,7 @@ def test_the_c_library_answers_like_the_package(known: TrainedFraudModel, loaded
 def test_reasons_name_what_raised_the_score(loaded: FraudModel) -> None:
     suspicious = {"order_total": 400.0, "account_age_days": 0.1, "card_failed_1h": 5.0, "country_differs": 1.0}
     reasons = loaded.reasons(suspicious, 5)
-    assert reasons[0] == "card_failed_1h"
-    assert "country_differs" in reasons
+    assert {"card_failed_1h", "country_differs"} <= set(reasons)
     assert "address_orders_1h" not in reasons
     assert loaded.score(suspicious) > 0.5
     assert loaded.score({"order_total": 40.0, "account_age_days": 300.0, "card_failed_1h": 0.0}) < 0.1
@@ -214,7 +213,9 @@ def test_publishing_gates_and_compares_with_the_champion(tmp_path: Path) -> None
     second = train_and_gate(rows, as_of, chargeback_window_days=WINDOW, store=store)
     assert second.verdict.compared["champion"] is not None
     metrics = second.manifest.metrics
-    assert metrics["auc"] > 0.8 and metrics["average_precision"] > metrics["rules_average_precision"]
+    assert metrics["auc"] > 0.8
+    assert second.verdict.compared["challenger"] == metrics["composite_average_precision"]
+    assert metrics["composite_average_precision"] > metrics["rules_average_precision"]
     assert {"test_frauds", "card_precision_at_100", "brier"} <= set(metrics)
     assert 0 < FraudModel.load(store.path(NAME, second.version)).score({"card_failed_1h": 3.0}) < 1
 

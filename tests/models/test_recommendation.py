@@ -229,7 +229,7 @@ def test_last_weeks_of_the_wholesaler_beat_popularity(real_data: Callable[[str],
 
 @pytest.mark.nightly
 def test_gowalla_reaches_an_untuned_als(real_data: Callable[[str], Path]) -> None:
-    """LightGCN's split. An untuned ``implicit`` ALS of 256 factors reaches .1641/.1369; here with 64."""
+    """LightGCN's split. An untuned ``implicit`` ALS of 256 factors reaches .1641/.1369; 64 factors .1412/.1229."""
     connection = duckdb.connect()
     tables = []
     for name, at in (("train", AS_OF - timedelta(days=2)), ("test", AS_OF - timedelta(days=1))):
@@ -239,10 +239,10 @@ def test_gowalla_reaches_an_untuned_als(real_data: Callable[[str], Path]) -> Non
         tables.append(
             found.append_column("kind", pa.array(["view"] * found.num_rows)).append_column("occurred_at", moment)
         )
-    settings = replace(RecommendationSettings(), factors=64, half_life_days=None)
+    settings = replace(RecommendationSettings(), factors=64, alpha=10.0, regularization=1.0, half_life_days=None)
     held_out = hold_out(pa.concat_tables(tables), AS_OF, settings, split_at=AS_OF - timedelta(days=2))
     figures = evaluate(held_out)
     print({name: round(value, 4) for name, value in figures.items()})
     assert len(held_out.rows) == 29_858
-    assert figures["recall_at_20"] > 0.13
+    assert figures["recall_at_20"] > 0.135
     assert figures["recall_at_20"] > 3 * figures["popularity_recall_at_20"]
