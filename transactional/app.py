@@ -9,6 +9,7 @@ from transactional.accounts import api as accounts
 from transactional.accounts.service import ensure_merchandiser
 from transactional.carts import api as carts
 from transactional.catalogue import api as catalogue
+from transactional.catalogue.service import example_product
 from transactional.events import api as events
 from transactional.health import api as health
 from transactional.inventory import api as inventory
@@ -62,6 +63,7 @@ def create_app() -> FastAPI:
         version="1",
         description=DESCRIPTION,
         lifespan=lifespan_with(ensure_merchandiser),
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         openapi_tags=_TAGS,
@@ -76,7 +78,7 @@ def create_app() -> FastAPI:
     join(app, health.router, "")
     install_error_handlers(app)
     describe(app)
-    serve_documentation(app)
+    serve_documentation(app, example_product)
     app.add_middleware(RateLimitMiddleware)
     app.add_middleware(TelemetryMiddleware)  # added last: the outermost
     return app

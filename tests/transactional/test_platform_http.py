@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from fastapi import FastAPI
 
 from lakefront.ids import new_id
 from lakefront.secrets import secrets
+from transactional.platform.examples import EXAMPLE_PRODUCT_ID
 
 Create = Callable[..., Awaitable[Any]]
 
@@ -133,3 +135,42 @@ async def test_the_clock_moves_in_simulation_mode_only(client: httpx.AsyncClient
     answer = await client.post("/api/v1/simulation/clock", json={"advance_seconds": 60}, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (403, "not_simulating")
     assert (await client.get("/api/v1/simulation/clock")).status_code == 401
+
+
+async def test_the_examples_of_the_documentation_work(
+    client: httpx.AsyncClient, create_product: Create, guest: dict[str, str]
+) -> None:
+    await create_product(stock={"main": 1_000})
+    document = (await client.get("/openapi.json")).json()
+    schemas = document["components"]["schemas"]
+    order = schemas["OrderRequest"]["examples"][0]
+    item = {name: field["examples"][0] for name, field in schemas["AddItem"]["properties"].items()}
+    assert EXAMPLE_PRODUCT_ID not in (await client.get("/openapi.json")).text
+    assert (await client.post("/api/v1/cart/items", json=item, headers=guest)).status_code == 201
+    ordered = await client.post("/api/v1/orders", json=order, headers=guest)
+    assert ordered.status_code == 201, ordered.text
+    events = document["paths"]["/api/v1/events"]["post"]["requestBody"]["content"]["application/json"]["example"]
+    assert (await client.post("/api/v1/events", json=events)).json() == {"accepted": 2, "rejected": []}
+    account = {
+        name: field["examples"][0]
+        for name, field in schemas["Registration"]["properties"].items()
+        if "examples" in field
+    }
+    assert (await client.post("/api/v1/auth/register", json=account)).status_code in (201, 409)
+    login = {name: field["examples"][0] for name, field in schemas["Login"]["properties"].items()}
+    assert (await client.post("/api/v1/auth/login", json=login)).status_code == 200
+
+
+async def test_who_may_call_is_described(client: httpx.AsyncClient) -> None:
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    assert paths["/api/v1/users/profile"]["get"]["security"] == [{"Access token": []}]
+    assert {} in paths["/api/v1/cart"]["get"]["security"]
+    assert {"Internal key": []} in paths["/api/v1/products"]["post"]["security"]
+
+
+async def test_the_access_log_has_the_fields_of_every_line(client: httpx.AsyncClient, capfdbinary: Any) -> None:
+    await client.get("/api/v1/categories", headers={"X-Correlation-Id": "log-1"})
+    lines = [orjson.loads(line) for line in capfdbinary.readouterr().out.splitlines() if line.startswith(b"{")]
+    line = next(one for one in lines if one["event"] == "request")
+    assert (line["correlation_id"], line["route"], line["status"]) == ("log-1", "/api/v1/categories", 200)
+    assert {"level", "process", "timestamp", "method", "path", "ms"} <= line.keys()

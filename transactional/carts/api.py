@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 
 from transactional.carts import service
 from transactional.carts.schemas import AddItem, Cart, ChangeItem
@@ -14,9 +13,6 @@ from transactional.platform.core import CoreDep
 from transactional.platform.errors import responses
 
 router = APIRouter(prefix="/cart", tags=["cart"])
-SessionHeader = Annotated[
-    str | None, Header(alias="X-Session-Id", description="A guest's session.", examples=["my-first-visit"])
-]
 
 
 def _answer(body: bytes, status: int = 200) -> Response:
@@ -24,7 +20,7 @@ def _answer(body: bytes, status: int = 200) -> Response:
 
 
 @router.get("", summary="Show the cart", response_model=Cart, responses=responses(400, 401))
-async def show_cart(core: CoreDep, caller: CallerDep, session: SessionHeader = None) -> Response:
+async def show_cart(core: CoreDep, caller: CallerDep) -> Response:
     """With the prices in force now."""
     return _answer(await service.cart(core, service.owner_of(caller)))
 
@@ -36,7 +32,7 @@ async def show_cart(core: CoreDep, caller: CallerDep, session: SessionHeader = N
     response_model=Cart,
     responses=responses(400, 401, 404, 409, 422),
 )
-async def add_item(core: CoreDep, caller: CallerDep, item: AddItem, session: SessionHeader = None) -> Response:
+async def add_item(core: CoreDep, caller: CallerDep, item: AddItem) -> Response:
     """Adds to the quantity when the product is in the cart already. Answers the whole cart."""
     body = await service.add_item(core, service.owner_of(caller), item.product_id, item.quantity)
     return _answer(body, 201)
@@ -48,9 +44,7 @@ async def add_item(core: CoreDep, caller: CallerDep, item: AddItem, session: Ses
     response_model=Cart,
     responses=responses(400, 401, 404, 422),
 )
-async def change_item(
-    core: CoreDep, caller: CallerDep, item_id: UUID, change: ChangeItem, session: SessionHeader = None
-) -> Response:
+async def change_item(core: CoreDep, caller: CallerDep, item_id: UUID, change: ChangeItem) -> Response:
     """Sets the quantity. Answers the whole cart."""
     return _answer(await service.change_item(core, service.owner_of(caller), item_id, change.quantity))
 
@@ -61,6 +55,6 @@ async def change_item(
     response_model=Cart,
     responses=responses(400, 401, 404, 422),
 )
-async def remove_item(core: CoreDep, caller: CallerDep, item_id: UUID, session: SessionHeader = None) -> Response:
+async def remove_item(core: CoreDep, caller: CallerDep, item_id: UUID) -> Response:
     """Answers what is left."""
     return _answer(await service.remove_item(core, service.owner_of(caller), item_id))

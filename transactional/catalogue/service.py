@@ -110,6 +110,13 @@ async def categories(core: Core) -> Rendered:
     return await lists.get("categories", render)
 
 
+async def example_product(core: Core) -> str | None:
+    """Id of a product that can be ordered, None while the shop is empty."""
+    async with core.db.connection() as connection:
+        row = await (await connection.execute(store.EXAMPLE)).fetchone()
+    return None if row is None else str(row[0])
+
+
 async def list_products(core: Core, products: Sequence[NewProduct], actor: str) -> list[ListedProduct]:
     """List products with their opening stock, all or none. Raises Problem 409 for SKUs that exist already."""
     _refuse_repeated([product.sku for product in products])

@@ -70,6 +70,12 @@ WITH found AS (
     + _RENDER
 )
 
+# A product that can be ordered, for the documentation's examples.
+EXAMPLE = """
+SELECT p.id::text FROM stock s JOIN products p ON p.id = s.product_id
+ WHERE s.available >= 10 AND p.status = 'active' LIMIT 1
+"""
+
 CATEGORY_EXISTS = "SELECT 1 FROM categories WHERE path = %(path)s"
 
 CATEGORIES_BY_PATH = "SELECT path, id FROM categories WHERE path = ANY(%(paths)s)"

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from lakefront.contracts import STOREFRONT_TYPES
+from transactional.platform.examples import EXAMPLE_PRODUCT_ID
 
 MOST_EVENTS = 500
 
@@ -67,7 +68,7 @@ REQUEST_BODY: dict[str, Any] = {
                         "event_type": "storefront.product.viewed.v1",
                         "data": {
                             "session": "my-first-visit",
-                            "product_id": "01920000-0000-7000-8000-000000000001",
+                            "product_id": EXAMPLE_PRODUCT_ID,
                             "surface": "home",
                         },
                     },

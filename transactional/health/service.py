@@ -25,10 +25,13 @@ async def parts(core: Core) -> dict[str, State]:
         async with core.db.connection() as connection:
             await store.ping(connection)
 
+    async def store_of_features() -> None:
+        await core.store.ping()  # type: ignore[misc]
+
     checks: dict[str, Callable[[], Awaitable[object]]] = {
         "database": database,
         "bus": core.bus.generation,
-        "store": core.store.ping,
+        "store": store_of_features,
     }
     states = await asyncio.gather(*(_state(check) for check in checks.values()))
     return dict(zip(checks, states, strict=True))

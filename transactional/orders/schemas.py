@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lakefront.contracts.commerce import OrderStatus
+from transactional.platform.examples import EXAMPLE_PRODUCT_ID
 
 _CARD_NUMBER = re.compile(r"^[0-9 -]{12,23}$")
 
@@ -53,8 +54,17 @@ class Item(Strict):
     )
 
 
+ORDER_EXAMPLE: dict[str, Any] = {
+    "items": [{"product_id": EXAMPLE_PRODUCT_ID, "quantity": 2}],
+    "shipping_address": {"street": "123 Main St", "city": "Seattle", "state": "WA", "zip": "98101", "country": "US"},
+    "payment_method": "tok_visa",
+}
+
+
 class OrderRequest(Strict):
     """An order of the named items, or of a cart."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [ORDER_EXAMPLE]})
 
     items: Annotated[list[Item], Field(min_length=1, max_length=100)] | None = None
     cart_id: UUID | None = None

@@ -14,7 +14,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
-from fastapi.security import APIKeyHeader, HTTPBearer
 
 from lakefront.secrets import secrets
 from lakefront.settings import settings
@@ -24,10 +23,6 @@ from transactional.platform.tokens import Identity, unauthorized, verify
 SESSION_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _MOST_DEVICE_CHARACTERS = 128
 _LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
-
-# These describe the two ways of authentication in OpenAPI; the work is done once, in `caller_of`.
-_bearer = HTTPBearer(auto_error=False, scheme_name="Access token", description="From POST /api/v1/auth/login.")
-_internal_key = APIKeyHeader(name="X-Internal-Key", auto_error=False, scheme_name="Internal key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +102,9 @@ def caller_of(request: Request) -> Caller:
     if device is not None and len(device) > _MOST_DEVICE_CHARACTERS:
         raise Problem(400, "invalid_device", f"X-Device-Id has at most {_MOST_DEVICE_CHARACTERS} characters")
     address = address_of(headers.get("x-forwarded-for"), request.client.host if request.client else "")
-    internal = is_internal(headers.get("x-internal-key"))
+    ours = is_internal(headers.get("x-internal-key"))
     if identity is None:
-        return Caller(None, None, "guest", session, device, address, internal)
+        return Caller(None, None, "guest", session, device, address, ours)
     return Caller(
         user_id=identity.user_id,
         user=identity.user,
@@ -117,7 +112,7 @@ def caller_of(request: Request) -> Caller:
         session=session,
         device=device,
         address=address,
-        is_internal=internal,
+        is_internal=ours,
         email_domain=identity.email_domain,
         country=identity.country,
         account_created_at=identity.account_created_at,
@@ -126,35 +121,37 @@ def caller_of(request: Request) -> Caller:
 
 
 # The dependencies are coroutines: FastAPI would send plain functions to its thread pool.
-async def _caller(request: Request) -> Caller:
+async def caller(request: Request) -> Caller:
+    """Anyone."""
     return caller_of(request)
 
 
-async def _member(request: Request, _scheme: Annotated[object, Depends(_bearer)]) -> Caller:
-    caller = caller_of(request)
-    _ = caller.member_id  # raises for guests
-    return caller
+async def member(request: Request) -> Caller:
+    """Somebody who has logged in. Raises Problem 401 for others."""
+    found = caller_of(request)
+    _ = found.member_id  # raises for guests
+    return found
 
 
-async def _merchandiser(
-    request: Request, _: Annotated[object, Depends(_bearer)], __: Annotated[object, Depends(_internal_key)]
-) -> Caller:
-    caller = caller_of(request)
-    if caller.is_merchandiser:
-        return caller
-    if caller.user_id is None:
+async def merchandiser(request: Request) -> Caller:
+    """A merchandiser or one of our own processes. Raises Problem 401 or 403 for others."""
+    found = caller_of(request)
+    if found.is_merchandiser:
+        return found
+    if found.user_id is None:
         raise unauthorized("not_authenticated", "This needs a merchandiser's account")
     raise Problem(403, "forbidden", "Only merchandisers may do this")
 
 
-async def _internal(request: Request, _: Annotated[object, Depends(_internal_key)]) -> Caller:
-    caller = caller_of(request)
-    if not caller.is_internal:
+async def internal(request: Request) -> Caller:
+    """One of our own processes. Raises Problem 401 for others."""
+    found = caller_of(request)
+    if not found.is_internal:
         raise unauthorized("not_authenticated", "This is for Lakefront's own processes", "Send X-Internal-Key.")
-    return caller
+    return found
 
 
-CallerDep = Annotated[Caller, Depends(_caller)]
-MemberDep = Annotated[Caller, Depends(_member)]
-MerchandiserDep = Annotated[Caller, Depends(_merchandiser)]
-InternalDep = Annotated[Caller, Depends(_internal)]
+CallerDep = Annotated[Caller, Depends(caller)]
+MemberDep = Annotated[Caller, Depends(member)]
+MerchandiserDep = Annotated[Caller, Depends(merchandiser)]
+InternalDep = Annotated[Caller, Depends(internal)]

@@ -1,26 +1,62 @@
-"""The API's description: one Problem schema for all errors, and documentation pages that need no foreign host."""
+"""The API's description and its pages: one Problem schema, who may call what, and scripts from this very server."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import Any
 
-from fastapi import FastAPI
+import orjson
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import HTMLResponse
 
+from transactional.platform import authentication
+from transactional.platform.core import Core, core
 from transactional.platform.errors import PROBLEM_JSON, PROBLEM_SCHEMA
+from transactional.platform.examples import EXAMPLE_PRODUCT_ID, name_products
 
 _ASSETS = "/docs/assets"
 DESCRIPTION = """
 The storefront of Lakefront. Prices are strings with the currency's own decimals, times are UTC, ids are UUIDv7, and lists
 page by `next_cursor`.
 
-**Try it**: list the products, register an account, press *Authorize* with the `access_token` of the answer, put a product
-into the cart and order it with the payment token `tok_visa`. As a guest, send any `X-Session-Id` of 8 characters or more.
+**Try it**: open an account with `POST /auth/register`, press *Authorize* and paste the `access_token` of the answer, put a
+product into the cart and order it: the examples name a product that the shop has. Payment tokens such as `tok_visa` are
+accepted, `tok_decline_card` is declined. Without an account send any `X-Session-Id` of 8 characters or more.
 """
+ExampleProduct = Callable[[Core], Awaitable[str | None]]
+
+_TOKEN, _KEY = "Access token", "Internal key"
+_SCHEMES = {
+    _TOKEN: {"type": "http", "scheme": "bearer", "description": "`access_token` of register, login or refresh."},
+    _KEY: {"type": "apiKey", "in": "header", "name": "X-Internal-Key", "description": "For Lakefront's own processes."},
+}
+# Which credentials the dependencies of `authentication` take; {} means: none is needed.
+_SECURITY: dict[Any, list[dict[str, list[str]]]] = {
+    authentication.caller: [{_TOKEN: []}, {}],
+    authentication.member: [{_TOKEN: []}],
+    authentication.merchandiser: [{_TOKEN: []}, {_KEY: []}],
+    authentication.internal: [{_KEY: []}],
+}
+_SHOPPER_HEADERS = [
+    {
+        "name": "X-Session-Id",
+        "in": "header",
+        "description": "The visit, of 8 to 64 characters; a guest's cart and orders hang on it.",
+        "schema": {"type": "string", "pattern": authentication.SESSION_ID.pattern},
+        "example": "my-first-visit",
+    },
+    {
+        "name": "X-Device-Id",
+        "in": "header",
+        "description": "The device; only its keyed hash is kept.",
+        "schema": {"type": "string", "maxLength": 128},
+    },
+]
 
 
 def describe(app: FastAPI) -> None:
@@ -35,20 +71,53 @@ def describe(app: FastAPI) -> None:
                 routes=app.routes,
                 tags=app.openapi_tags,
             )
-            schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            schemas["Problem"] = PROBLEM_SCHEMA
-            _problems_for_validation(document)
+            components = document.setdefault("components", {})
+            components["securitySchemes"] = _SCHEMES
+            components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
             for leftover in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(leftover, None)
+                components["schemas"].pop(leftover, None)
+            _problems_for_validation(document)
+            for route in app.routes:
+                if isinstance(route, APIRoute) and route.include_in_schema:
+                    _who_may_call(document, route)
+            name_products(document)
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def serve_documentation(app: FastAPI) -> None:
-    """Pages of the API whose scripts come from this server: they work where the network is closed."""
+def _problems_for_validation(document: dict[str, Any]) -> None:
+    """FastAPI describes its own 422; ours is a problem document like every error."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            answer = operation.get("responses", {}).get("422")
+            if answer and "application/json" in answer.get("content", {}):
+                answer["description"] = "The request does not fit its schema"
+                answer["content"] = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+def _who_may_call(document: dict[str, Any], route: APIRoute) -> None:
+    """Say which credentials an operation takes; here and not by FastAPI's own classes, which would cost each request."""
+    asked = [dependency.call for dependency in route.dependant.dependencies if dependency.call in _SECURITY]
+    for method in route.methods or ():
+        operation = document["paths"][route.path_format][method.lower()]
+        for dependency in asked:
+            operation["security"] = _SECURITY[dependency]
+            if dependency in (authentication.caller, authentication.member):
+                operation["parameters"] = [*operation.get("parameters", ()), *_SHOPPER_HEADERS]
+
+
+def serve_documentation(app: FastAPI, example_product: ExampleProduct) -> None:
+    """The document, with a product of the shop in its examples, and pages that work where the network is closed."""
     app.mount(_ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")), name="documentation-assets")
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def document(request: Request) -> Response:
+        body = orjson.dumps(app.openapi())
+        if product_id := await example_product(core(request)):
+            body = body.replace(EXAMPLE_PRODUCT_ID.encode(), product_id.encode())
+        return Response(body, media_type="application/json")
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
@@ -74,13 +143,3 @@ def serve_documentation(app: FastAPI) -> None:
             redoc_favicon_url=f"{_ASSETS}/favicon.png",
             with_google_fonts=False,
         )
-
-
-def _problems_for_validation(document: dict[str, Any]) -> None:
-    """FastAPI describes its own 422; ours is a problem document like every error."""
-    for path in document["paths"].values():
-        for operation in path.values():
-            answer = operation.get("responses", {}).get("422")
-            if answer and "application/json" in answer.get("content", {}):
-                answer["description"] = "The request does not fit its schema"
-                answer["content"] = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}

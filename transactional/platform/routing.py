@@ -25,5 +25,5 @@ def join(app: FastAPI, router: APIRouter, prefix: str) -> None:
             raise TypeError(f"{route!r} cannot be joined: routers of the domains hold plain routes only")
         settings = {name: getattr(route, name) for name in _COPIED if hasattr(route, name)}
         settings["dependency_overrides_provider"] = app
-        path, methods = prefix + route.path, sorted(route.methods)
+        path, methods = prefix + route.path, sorted(route.methods or ())
         app.router.routes.append(APIRoute(path, route.endpoint, methods=methods, **settings))

@@ -10,6 +10,6 @@ from alembic import op
 def apply_sql(revision_file: str) -> None:
     """Run the SQL file beside a revision in the migration's transaction, exactly as it is written."""
     sql = Path(revision_file).with_suffix(".sql").read_text()
-    connection = op.get_bind().connection
-    with connection.cursor() as cursor:  # the driver itself: SQLAlchemy would read ':' and '%' as parameters
-        cursor.execute(sql)
+    cursor = op.get_bind().connection.cursor()  # the driver's own: SQLAlchemy would read ':' and '%' as parameters
+    cursor.execute(sql)
+    cursor.close()
