@@ -16,6 +16,8 @@ import psutil
 import pytest
 
 from lakefront.runtime import ports, processes
+from lakefront.runtime.supervisor import Supervisor
+from lakefront.settings import Settings
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("machine")]
 
@@ -40,8 +42,9 @@ class Machine:
 
     def pids(self) -> dict[str, int]:
         """Running processes by name."""
-        found = json.loads(self.lakefront("status", "--json").stdout)
-        return {each["name"]: each["pid"] for each in found if each["state"] == "RUNNING"}
+        chosen = json.loads((self.home / "runtime.json").read_text())
+        supervisor = Supervisor(Settings(**{**chosen, "home": self.home}))
+        return {each.name: each.pid for each in supervisor.states() if each.is_running}
 
     def is_ready(self) -> bool:
         try:
@@ -68,6 +71,8 @@ def wait_for(what: Callable[[], bool], seconds: float = 120.0) -> None:
 
 
 def test_all_processes_of_the_procfile_run(machine: Machine) -> None:
+    shown = json.loads(machine.lakefront("status", "--json").stdout)
+    assert [each["name"] for each in shown] == [process.name for process in processes.procfile()]
     wait_for(lambda: set(machine.pids()) == {process.name for process in processes.procfile()})
     assert machine.is_ready()
 
@@ -80,12 +85,12 @@ def test_up_twice_says_so_and_leaves_what_runs_alone(machine: Machine) -> None:
     assert machine.pids() == before
 
 
-@pytest.mark.parametrize("name", ["api", "relay", "worker", "lake-writer", "feature-writer", "dashboards"])
-def test_kill_9_brings_a_process_back_and_none_of_its_children_stays(machine: Machine, name: str) -> None:
-    before = machine.pids()[name]
-    children = [child.pid for child in psutil.Process(before).children(recursive=True)]
-    os.kill(before, signal.SIGKILL)
-    wait_for(lambda: machine.pids().get(name, before) != before)
+def test_kill_9_brings_every_process_back_and_none_of_their_children_stays(machine: Machine) -> None:
+    before = {name: pid for name, pid in machine.pids().items() if not name.startswith("dagster")}
+    children = [child.pid for pid in before.values() for child in psutil.Process(pid).children(recursive=True)]
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not set(before) - {name for name, pid in machine.pids().items() if pid not in before.values()})
     wait_for(machine.is_ready)
     wait_for(lambda: not any(psutil.pid_exists(pid) for pid in children), 30)
 
