@@ -42,7 +42,8 @@ format: $(STAMP) ## Format the code
 	@.venv/bin/ruff format .
 
 lock: $(STAMP) ## Resolve the dependencies anew into requirements.lock
-	@.venv/bin/uv pip compile --generate-hashes --group dev pyproject.toml -o requirements.lock --no-emit-index-url --no-header
+	@uv=$$(command -v .venv/bin/uv || command -v uv) && "$$uv" pip compile --universal --python-version 3.11 --generate-hashes --group dev \
+		--no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
 clean: ## Remove the environment; the data folder stays
 	rm -rf .venv
