@@ -11,18 +11,19 @@ class ProgressHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         meta = getattr(record, "dagster_meta", {}) or {}
-        line = _line(meta.get("dagster_event"), meta.get("step_key"), record)
+        line = _line(
+            meta.get("dagster_event"),
+            meta.get("step_key"),
+            record.levelno,
+            meta.get("orig_message") or record.getMessage(),
+        )
         if line:
             print(line, file=sys.stdout, flush=True)
 
 
-def _line(event: dg.DagsterEvent | None, step: str | None, record: logging.LogRecord) -> str | None:
+def _line(event: dg.DagsterEvent | None, step: str | None, level: int, said: str) -> str | None:
     if event is None:
-        return (
-            f"{step}: {meta.get('orig_message') or record.getMessage()}"
-            if record.levelno >= logging.WARNING and step
-            else None
-        )
+        return f"{step}: {said}" if step and level >= logging.WARNING else None
     name = event.step_key
     if event.event_type == dg.DagsterEventType.STEP_START:
         return f"{name} …"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from lakefront.runtime.spark import prepare_environment, spark_conf
+from lakefront.runtime.spark import fetch_jars, prepare_environment, spark_conf
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -18,6 +18,7 @@ def spark() -> SparkSession:
     """The session of this process."""
     with _lock:
         if not _sessions:
+            fetch_jars()
             prepare_environment()
             from pyspark.sql import SparkSession
 

@@ -200,5 +200,6 @@ def _in_dates(column: str, dates: Iterable[date]) -> str:
             ranges[-1] = (ranges[-1][0], day)
         else:
             ranges.append((day, day))
-    terms = [f"{column} BETWEEN DATE'{first}' AND DATE'{last}'" for first, last in ranges]
-    return "(" + " OR ".join(terms) + ")" if terms else "false"
+    # not BETWEEN: Spark 4.2 cannot resolve its form of it inside replaceWhere
+    terms = [f"({column} >= DATE'{first}' AND {column} <= DATE'{last}')" for first, last in ranges]
+    return " OR ".join(terms) if terms else "false"

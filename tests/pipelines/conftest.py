@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +28,6 @@ from lakefront.contracts.storefront import CartItemAdded, ProductViewed
 from lakefront.ids import new_id
 from lakefront.lake.access import uri
 from lakefront.lake.tables import EVENTS
-from lakefront.settings import settings
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -219,13 +217,8 @@ class Trade:
         )  # fmt: skip
 
 
-def day(number: int) -> date:
-    """The date of the n-th day of the test's week."""
-    return at(number).date()
-
-
 @pytest.fixture(scope="session", autouse=True)
-def spark_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def spark_of_the_tests() -> Iterator[None]:
     """Nothing starts Spark until a test needs it; at the end the one session of the run is stopped."""
     yield
     from pipelines.spark import session
@@ -233,15 +226,19 @@ def spark_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     session.stop()
 
 
-@pytest.fixture
-def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An empty lake of its own. Spark's jars stay in the data folder of the test run."""
-    monkeypatch.setenv("LAKEFRONT_LAKE_URL", str(tmp_path / "lake"))
-    settings.cache_clear()
-    yield str(tmp_path / "lake")
-    settings.cache_clear()
+@pytest.fixture(scope="session")
+def new_trade() -> type[Trade]:
+    """``new_trade(lake_uri)``: a trade that writes into that lake's bronze."""
+    return Trade
+
+
+@pytest.fixture(scope="session")
+def moment() -> Callable[..., datetime]:
+    """``moment(day, "HH:MM:SS")``: a time of the test's week, day 0 being Monday 2 March 2026."""
+    return at
 
 
 @pytest.fixture
-def trade(lake: str) -> Trade:
-    return Trade(lake)
+def trade(lake_uri: str) -> Trade:
+    """A trade into an empty lake of this test's own."""
+    return Trade(lake_uri)
