@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     api_port: int = 8000
     dashboards_port: int = 8001
     dagster_port: int = 3000
+    dagster_code_port: int = Field(3001, description="Where Dagster's own processes ask for the definitions.")
     postgres_port: int = 5460
     bus_port: int = 6391
     store_port: int = 6392

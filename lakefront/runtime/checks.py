@@ -6,8 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,13 +130,11 @@ def _spark_jars() -> Finding:
     if spark.has_jars(current):
         return Finding("Spark's jars", "good", f"fetched, in {spark.ivy_folder(current)}")
     try:
-        with urllib.request.urlopen(spark.DELTA_ADDRESS, timeout=5):  # noqa: S310 - https, a constant
-            return Finding("Spark's jars", "good", "not fetched yet; Maven Central answers")
-    except (urllib.error.URLError, OSError) as error:
-        return Finding(
-            "Spark's jars", "missing", f"not fetched yet, and Maven Central does not answer ({error})",
-            f"put the jars of {spark.DELTA_PACKAGE} into a folder and name it in LAKEFRONT_SPARK_JARS_FOLDER",
-        )  # fmt: skip
+        spark.fetch_jars(current)
+    except (spark.JarsMissing, spark.JavaMissing, OSError, subprocess.SubprocessError) as error:
+        remedy = f"put the jars of {spark.DELTA_PACKAGE} into a folder and name it in LAKEFRONT_SPARK_JARS_FOLDER"
+        return Finding("Spark's jars", "missing", str(error), remedy)
+    return Finding("Spark's jars", "good", f"fetched just now, in {spark.ivy_folder(current)}")
 
 
 def _chromium() -> Finding:

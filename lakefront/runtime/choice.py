@@ -41,6 +41,7 @@ def choose(wishes: Wishes, say: Callable[[str], None]) -> Settings:
         "api_port": True,
         "dashboards_port": True,
         "dagster_port": True,
+        "dagster_code_port": True,
         "supervisor_port": True,
     }
     taken: dict[str, int] = {}

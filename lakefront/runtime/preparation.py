@@ -36,7 +36,7 @@ def prepare(chosen: Settings, say: Say) -> Background | None:
     if postgres.ensure_database(chosen.database_url):
         say("the database is new")
     _entry("transactional.platform.migrate:upgrade")(chosen.database_url)
-    _dagster_home(chosen.home / "dagster")
+    _dagster_home(chosen)
     return _apply_features(chosen)
 
 
@@ -75,13 +75,20 @@ def _fingerprint(chosen: Settings) -> str:
     return digest.hexdigest()
 
 
-def _dagster_home(folder: Path) -> None:
-    """Dagster wants its folder, and reads its instance's settings there."""
+def _dagster_home(chosen: Settings) -> None:
+    """Dagster wants its folder, and reads its instance's settings there.
+
+    Webserver and daemon ask one code server for the definitions: with a module in their workspace each would import them
+    in a process of its own, and the daemon anew every minute.
+    """
+    folder = chosen.home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
-    settings_file = folder / "dagster.yaml"
-    text = (Path(__file__).parent / "dagster.yaml").read_text()
-    if not settings_file.exists() or settings_file.read_text() != text:
-        settings_file.write_text(text)
+    workspace = f"load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {chosen.dagster_code_port}, location_name: lakefront}}\n"
+    texts = {"dagster.yaml": (Path(__file__).parent / "dagster.yaml").read_text(), "workspace.yaml": workspace}
+    for name, text in texts.items():
+        path = folder / name
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
 
 
 def _entry(name: str) -> Callable[..., object]:

@@ -79,6 +79,8 @@ def environment(chosen: Settings) -> dict[str, str]:
         "LAKEFRONT_HOME": str(chosen.home),
         "LAKEFRONT_HOST": chosen.host,
         "LAKEFRONT_DAGSTER_PORT": str(chosen.dagster_port),
+        "LAKEFRONT_DAGSTER_CODE_PORT": str(chosen.dagster_code_port),
+        "LAKEFRONT_DAGSTER_WORKSPACE": str(chosen.home / "dagster" / "workspace.yaml"),
         "DAGSTER_HOME": str(chosen.home / "dagster"),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "PYTHONUNBUFFERED": "1",

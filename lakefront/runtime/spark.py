@@ -21,8 +21,6 @@ KNOWN_JAVAS = range(17, 26)
 SPARK_VERSION = "4.2.0"
 DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"  # the artifact's name carries Spark's version
 
-DELTA_ADDRESS = "https://repo1.maven.org/maven2/io/delta/delta-spark_4.2_2.13/4.4.0/delta-spark_4.2_2.13-4.4.0.pom"
-
 # Delta's own dependencies drag in what Spark already ships (174 MB); without them it is 14 jars, 32 MB.
 _EXCLUDED = (
     "org.apache.hadoop:hadoop-client-api",

@@ -11,7 +11,7 @@ from lakefront.runtime import choice, processes
 
 def test_every_process_of_the_procfile_can_be_started() -> None:
     for process in processes.procfile():
-        arguments = process.arguments({"LAKEFRONT_HOST": "127.0.0.1", "LAKEFRONT_DAGSTER_PORT": "3000"})
+        arguments = process.arguments(processes.environment(choice.Wishes()))
         assert not [part for part in arguments if "$" in part], f"{process.name} has a variable that nobody fills in"
         if arguments[:2] == [sys.executable, "-m"]:
             module = Path(*arguments[2].split("."))
