@@ -53,7 +53,7 @@ def load_secrets(folder: Path) -> Secrets:
     """Read the secrets of a data folder; on first use generate them. Safe when several processes start at once."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "secrets.json"
-    with open(folder / ".secrets.lock", "w") as lock:
+    with (folder / ".secrets.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         values = json.loads(path.read_text()) if path.exists() else {}
         missing = [field.name for field in fields(Secrets) if field.name not in values]

@@ -83,7 +83,8 @@ def _dagster_home(chosen: Settings) -> None:
     """
     folder = chosen.home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
-    workspace = f"load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {chosen.dagster_code_port}, location_name: lakefront}}\n"
+    server = f"{{host: 127.0.0.1, port: {chosen.dagster_code_port}, location_name: lakefront}}"
+    workspace = f"load_from:\n  - grpc_server: {server}\n"
     texts = {"dagster.yaml": (Path(__file__).parent / "dagster.yaml").read_text(), "workspace.yaml": workspace}
     for name, text in texts.items():
         path = folder / name
