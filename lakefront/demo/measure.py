@@ -50,6 +50,13 @@ DECISION_LATENCY = """
 SELECT quantile_cont(CAST(payload ->> '$.data.latency_ms' AS DOUBLE), 0.99), count(*) FROM bronze_events
  WHERE event_type = ? AND recorded_at BETWEEN ? AND ?
 """
+FALLBACKS = """
+SELECT coalesce(count(*) FILTER (WHERE payload ->> '$.data.fallback' IN ('store_late', 'store_down', 'no_model'))
+                / nullif(count(*), 0)::double, 1)
+  FROM bronze_events
+ WHERE event_type IN ('decisions.recommendation.served.v1', 'decisions.fraud.assessed.v1')
+   AND recorded_at BETWEEN ? AND ?
+"""
 FRAUD_SCORES_AND_TRUTH = """
 WITH scores AS (
     SELECT payload ->> '$.data.order_id' AS order_id, CAST(payload ->> '$.data.model' AS DOUBLE) AS model,
@@ -185,6 +192,12 @@ def latencies(window: Window, click_to_feature_ms: list[float]) -> Latencies:
         recommendation_p99=round(float(_row(recommended)[0] or np.nan), 3),
         fraud_p99=round(float(_row(assessed)[0] or np.nan), 3),
     )
+
+
+def fallback_share(window: Window) -> float:
+    """Share of decisions that had to do without the online store or a model."""
+    with lake() as connection:
+        return float(_row(connection.execute(FALLBACKS, [window.began, window.ended]).fetchone())[0])
 
 
 def fraud_figures(truth: pa.Table, window: Window) -> FraudFigures:

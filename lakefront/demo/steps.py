@@ -24,6 +24,8 @@ from simulator.world import Plan, World, stock_the_shelves
 VISITS_PER_SECOND = 6.0
 """Walking pace: some 20 requests a second, an order every half second."""
 MEASURED_SECONDS = 25.0
+MOST_FALLBACKS = 0.05
+"""A latency of decisions that were not made as they should be says nothing."""
 MODELS_LIVE_SECONDS = 60.0
 APPROVED_AT_ONCE = 12
 MERCHANDISER = "merchandiser@lakefront.example"
@@ -301,7 +303,11 @@ class Demo:
             finished.set()
             await asyncio.gather(trade, watch)
         await measure.wait_for_bronze(self.client.traffic.events_accepted, self.world.shopping.session_prefix)
-        return await asyncio.to_thread(measure.latencies, Window(began, ended), probe.milliseconds)
+        window = Window(began, ended)
+        without = await asyncio.to_thread(measure.fallback_share, window)
+        if without > MOST_FALLBACKS:
+            raise StepFailed(f"{without:.0%} of the decisions fell back: the online store was late or down")
+        return await asyncio.to_thread(measure.latencies, window, probe.milliseconds)
 
     @staticmethod
     def _held_latency(found: Latencies) -> str:
