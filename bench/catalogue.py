@@ -12,13 +12,13 @@ CATEGORIES = ("home/kitchen", "home/garden", "toys/outdoor", "fashion/shoes", "e
 BATCH = 250
 
 
-async def fill(base_url: str, internal_key: str, products: int, units: int) -> list[str]:
-    """Create products with stock; returns their ids."""
+async def fill(base_url: str, internal_key: str, products: int, units: int, price: str | None = None) -> list[str]:
+    """Create products with stock, at different prices or all at one; returns their ids."""
     headers = {"X-Internal-Key": internal_key}
     ids: list[str] = []
     async with aiohttp.ClientSession(base_url, headers=headers) as session:
         for first in range(0, products, BATCH):
-            batch = [_product(number, units) for number in range(first, min(first + BATCH, products))]
+            batch = [_product(number, units, price) for number in range(first, min(first + BATCH, products))]
             async with session.post("/api/v1/products", json={"products": batch}) as answer:
                 body = await answer.json()
                 if answer.status != 201:
@@ -27,11 +27,11 @@ async def fill(base_url: str, internal_key: str, products: int, units: int) -> l
     return ids
 
 
-def _product(number: int, units: int) -> dict[str, Any]:
+def _product(number: int, units: int, price: str | None) -> dict[str, Any]:
     return {
         "sku": f"BENCH-{number:06}", "title": f"Benchmark product {number}", "description": "It is what it is. " * 20,
         "category": CATEGORIES[number % len(CATEGORIES)], "brand": f"Brand {number % 40}", "currency": "USD",
-        "price": f"{5 + number % 90}.99", "attributes": {"colour": "blue", "size": number % 9},
+        "price": price or f"{5 + number % 90}.99", "attributes": {"colour": "blue", "size": number % 9},
         "stock": {"main": units},
     }  # fmt: skip
 

@@ -15,6 +15,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import aiohttp
 
@@ -34,6 +35,8 @@ class Plan:
     seed: int = 7
     in_order: bool = False
     """Send each request once, in order, shared among the clients, instead of drawing."""
+    unique_header: str | None = None
+    """A header that gets a new UUID with each request, such as Idempotency-Key."""
 
 
 @dataclass
@@ -51,14 +54,19 @@ class Outcome:
         return sum(count for status, count in self.statuses.items() if int(status) < 400) / self.seconds
 
 
-async def _client(session: aiohttp.ClientSession, draws: Any, begin: float, end: float, outcome: Outcome) -> None:
+async def _client(
+    session: aiohttp.ClientSession, draws: Any, begin: float, end: float, outcome: Outcome, unique_header: str | None
+) -> None:
     statuses: Counter[str] = Counter()
     for request in draws:
         started = time.perf_counter()
         if started >= end:
             break
+        headers = request.get("headers")
+        if unique_header is not None:
+            headers = {**(headers or {}), unique_header: str(uuid4())}
         async with session.request(
-            request.get("method", "GET"), request["path"], headers=request.get("headers"), data=request.get("body")
+            request.get("method", "GET"), request["path"], headers=headers, data=request.get("body")
         ) as answer:
             await answer.read()
         done = time.perf_counter()
@@ -88,7 +96,9 @@ async def run(plan: Plan) -> Outcome:
         begin = time.perf_counter() + plan.warm_up_seconds
         end = begin + plan.seconds
         cpu_before = time.process_time()
-        clients = [_client(session, draws(number), begin, end, outcome) for number in range(plan.clients)]
+        clients = [
+            _client(session, draws(number), begin, end, outcome, plan.unique_header) for number in range(plan.clients)
+        ]
         await asyncio.gather(*clients)
     outcome.seconds = time.perf_counter() - begin
     outcome.cpu_seconds = time.process_time() - cpu_before
