@@ -1,4 +1,4 @@
-"""The built-in catalogue: some 600 believable products in 20 categories under 10 departments, the same on every
+"""The built-in catalogue: some 360 believable products in 20 categories under 10 departments, the same on every
 machine."""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 from simulator.vocabulary import COLOURS, LEAVES, SIZES, STYLES, Leaf
 
-PRODUCTS_PER_CATEGORY = 30
+PRODUCTS_PER_CATEGORY = 18
 WAREHOUSES = ("east", "west", "central")
 CURRENCY = "USD"
 

@@ -45,7 +45,7 @@ def test_the_day_after_a_trial_the_old_price_is_back(ground: Ground) -> None:
 def test_prices_follow_demand(ground: Ground) -> None:
     """What sells well becomes dearer than what does not: the move that misleads whoever takes it for an experiment."""
     market = ground.market()
-    hot, cold = np.arange(0, 300), np.arange(300, 600)
+    hot, cold = np.split(np.arange(len(market.base)), 2)
     rng = np.random.default_rng(1)
     for day in range(12):
         charge(market, market.morning())
