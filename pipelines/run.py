@@ -82,7 +82,7 @@ def _selected(defs: dg.Definitions, job: dg.JobDefinition, select: Sequence[str]
         return None
     graph = defs.resolve_asset_graph()
     wanted = dg.AssetSelection.from_string(" or ".join(f"({one})" for one in select)).resolve(graph)
-    keys = sorted(wanted & graph.materializable_asset_keys & job.asset_layer.executable_asset_keys)
+    keys = sorted(wanted & set(graph.materializable_asset_keys) & set(job.asset_layer.executable_asset_keys))
     if not keys:
         raise ValueError(f"nothing in the job {job.name} is named by {' or '.join(select)}")
     return keys
