@@ -6,6 +6,7 @@ import asyncio
 import signal
 
 import pytest
+import uvloop
 from redis.exceptions import RedisError, ResponseError
 
 from serving.redis_connection import RedisConnection
@@ -78,3 +79,15 @@ async def test_it_logs_in_and_chooses_the_database(own_redis):
         await wrong.ask([("ECHO", "x")])
     for connection in (plain, refused, other, wrong):
         await connection.close()
+
+
+def test_it_works_on_the_loop_that_the_storefront_runs_on(store_url):
+    """On uvloop, whose transports are no asyncio.Transport, every decision of the running shop once fell back."""
+
+    async def ask():
+        connection = RedisConnection(store_url)
+        answer = await connection.ask([("ECHO", "on uvloop")])
+        await connection.close()
+        return answer
+
+    assert uvloop.run(ask()) == [b"on uvloop"]
