@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 TASTE = 8.0
 """Weight of a taste's cosine: a product of the own corner (.7) is e^4.8 times as likely as one of nowhere (.1)."""
-CLICK_PRICE = 0.35
+CLICK_PRICE = 0.45
 """Share of the price sensitivity that already works on a list, where the price is seen beside the picture."""
 COMPETITOR = 0.8
 """How strongly a cheaper offer elsewhere keeps from buying, in units of log price."""

@@ -100,7 +100,7 @@ def populate(count: int, archetypes: Vectors, seed: int, password_key: str) -> l
             opens_account_on_day=_opening_day(rng),
             archetypes=[round(float(share), 4) for share in mixtures[number]],
             taste=tastes[number].astype(np.float32),
-            price_sensitivity=float(np.clip(rng.lognormal(np.log(2.6), 0.35), 1.0, 6.0)),
+            price_sensitivity=float(np.clip(rng.lognormal(np.log(3.3), 0.35), 1.2, 8.0)),
             budget=float(rng.lognormal(np.log(3.2), 0.5)),
             sessions_per_day=float(activity[number]),
             is_moving=bool(rng.random() < 0.04),

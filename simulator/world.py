@@ -31,6 +31,8 @@ from simulator.truth import TruthFile
 DAY = timedelta(days=1)
 COHORT_AGES_DAYS = (12, 5)
 """Before the first day the clock jumps between cohorts of registrations, so that not all accounts are equally old."""
+AFTER_MIDNIGHT = timedelta(minutes=2)
+FIRST_HOUR, WAKING_HOURS = 6.0, 17.0
 PACK = 500
 CLOCK_SETTLES_SECONDS = 3 * CLOCK_POLL_SECONDS
 
@@ -84,6 +86,7 @@ class World:
         self._fraudsters = Fraudsters(listed, seed, self.state.runs, secrets.internal_key)
         self._visits = 0
         self.clock = Clock()
+        self._today = self.clock.now()
         self._known_proposals: set[str] = set()
 
     @classmethod
@@ -120,7 +123,7 @@ class World:
         for day in range(days):
             await self._morning()
             for batch in range(self.plan.batches_per_day):
-                await self._batch()
+                await self._batch(batch)
                 if progress is not None:
                     done = (day + (batch + 1) / self.plan.batches_per_day) / days
                     progress(done, f"day {self.state.day}: {self.tally.visits} visits, {self.tally.orders} orders")
@@ -131,8 +134,8 @@ class World:
         """Trade at a walking pace until somebody says stop: visits begin one by one, as a shop sees them."""
         while not finished.is_set():
             await self._morning()
-            for _ in range(self.plan.batches_per_day):
-                await self._batch(visits_per_second, finished)
+            for batch in range(self.plan.batches_per_day):
+                await self._batch(batch, visits_per_second, finished)
                 if finished.is_set():
                     break
             self.state.day += 1
@@ -158,6 +161,12 @@ class World:
         self.clock.set_offset(timedelta(seconds=answer.body["offset_seconds"]))
         await asyncio.sleep(CLOCK_SETTLES_SECONDS)
 
+    async def jump_to(self, moment: datetime) -> None:
+        """Jump to a moment of business time; nothing happens where it has passed."""
+        distance = moment - self.clock.now()
+        if distance > timedelta(seconds=1):
+            await self.jump(distance)
+
     def keep(self) -> None:
         """Write the truth down."""
         self.state.pending_chargebacks = self._chargebacks.pending()
@@ -167,7 +176,10 @@ class World:
         self._truth.keep_state(self.state)
 
     async def _morning(self) -> None:
-        """Before the shop opens: what others did to prices, our own price moves, deliveries."""
+        """Just after midnight, so that a price holds for a whole day of the books: what others did to prices, our own
+        price moves, deliveries."""
+        self._today = self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0) + DAY
+        await self.jump_to(self._today + AFTER_MIDNIGHT)
         approved = await self.client.pages("/pricing/proposals", {"status": "approved", "limit": "200"})
         for proposal in reversed(approved):  # the newest last: it is in force
             if proposal["product_id"] in self.market.row_of and proposal["proposal_id"] not in self._known_proposals:
@@ -194,9 +206,9 @@ class World:
             self.tally.price_changes += len(pack)
             self.market.accept(pack, answer.body.get("items", []))
 
-    async def _batch(self, pace: float | None = None, finished: asyncio.Event | None = None) -> None:
+    async def _batch(self, number: int, pace: float | None = None, finished: asyncio.Event | None = None) -> None:
         """The clock jumps, then a part of the day's visits happen, and what followed from earlier ones."""
-        await self.jump(self._until_next_batch())
+        await self.jump_to(self._today + self._hour_of(number))
         now = self.clock.now()
         honest_before = self.tally.orders - self.tally.frauds
         visits = self._visits_of_batch()
@@ -223,9 +235,10 @@ class World:
             await asyncio.sleep(1.0 / pace)
         await gather_limited(running, len(running) + 1)
 
-    def _until_next_batch(self) -> timedelta:
-        hours = 24 / self.plan.batches_per_day
-        return timedelta(hours=hours + float(self._rng.uniform(-0.1, 0.1)))
+    def _hour_of(self, batch: int) -> timedelta:
+        """When in the day a batch of visits comes: spread over the waking hours, never on the dot."""
+        hours = FIRST_HOUR + WAKING_HOURS * (batch + float(self._rng.uniform(0.2, 0.8))) / self.plan.batches_per_day
+        return timedelta(hours=hours)
 
     def _visits_of_batch(self) -> list[tuple[Shopper, np.random.Generator]]:
         """Who comes now: everybody by their own rate, weekends busier; nobody before they open their account."""
