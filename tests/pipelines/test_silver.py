@@ -46,7 +46,7 @@ def first_week(tmp_path_factory: pytest.TempPathFactory, new_trade: Any, moment:
     product = trade.list_product(at(0, "08:00:00"), "12.50")
     trade.view("session-monday", product, at(0, "10:00:00"), user=user)
     trade.view("session-monday", product, at(0, "10:29:59"))
-    trade.view("session-monday", product, at(0, "11:30:00"))  # more than 30 minutes later: another visit
+    trade.view("session-monday", product, at(0, "11:15:00"))  # more than 30 minutes later: another visit
     trade.view("session-midnight", product, at(1, "23:50:00"))
     trade.view("session-midnight", product, at(2, "00:10:00"))
     trade.add_to_cart("session-midnight", product, at(2, "00:12:00"), user=user)
@@ -136,7 +136,7 @@ def test_half_an_hour_without_an_event_ends_a_session(first_week: Week) -> None:
     visits = rows(tables.SESSIONS, first_week.lake, lambda row: row["session"] == "session-monday")
     assert [(visit["occurred_at"], visit["events"], visit["user"]) for visit in visits] == [
         (first_week.at(0, "10:00:00"), 2, str(first_week.user)),
-        (first_week.at(0, "11:30:00"), 1, None),
+        (first_week.at(0, "11:15:00"), 1, None),
     ]
     assert visits[0]["session_id"] != visits[1]["session_id"]
 
@@ -169,7 +169,7 @@ def test_a_late_event_recomputes_its_date_only_and_joins_sessions(week: Week) ->
     before_interactions, before_orders = files(tables.INTERACTIONS, week.lake), files(tables.ORDERS, week.lake)
     untouched = {name for name in before_interactions if name in _files_of(tables.INTERACTIONS, week, 1)}
     untouched |= _files_of(tables.INTERACTIONS, week, 2)
-    week.trade.view("session-monday", week.product, week.at(0, "11:00:00"))  # bridges the two visits of Monday
+    week.trade.view("session-monday", week.product, week.at(0, "10:55:00"))  # bridges the two visits of Monday
     week.trade.commit()
 
     run = update_silver(week.lake)
@@ -180,7 +180,7 @@ def test_a_late_event_recomputes_its_date_only_and_joins_sessions(week: Week) ->
     assert not _files_of(tables.INTERACTIONS, week, 0) & before_interactions
     assert files(tables.ORDERS, week.lake) == before_orders
     [visit] = rows(tables.SESSIONS, week.lake, lambda row: row["session"] == "session-monday")
-    assert (visit["events"], visit["ended_at"]) == (4, week.at(0, "11:30:00"))
+    assert (visit["events"], visit["ended_at"]) == (4, week.at(0, "11:15:00"))
 
 
 def _files_of(table: Table, week: Week, day: int) -> set[str]:
