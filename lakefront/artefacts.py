@@ -66,9 +66,7 @@ class ModelStore:
         """Store a new version: ``write`` puts the model's files into the folder that it is given."""
         now = real_now()
         version = f"{now:%Y%m%dT%H%M%S%f}"[:-3] + f"-{new_id().hex[-4:]}"
-        manifest = Manifest(
-            model, version, iso(now), iso(as_of), metrics, data or {}, code_version, gate or {}
-        )
+        manifest = Manifest(model, version, iso(now), iso(as_of), metrics, data or {}, code_version, gate or {})
         versions = self.folder / model / "versions"
         draft = versions / f".draft-{version}"
         draft.mkdir(parents=True)

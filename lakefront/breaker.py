@@ -38,7 +38,9 @@ class CircuitBreaker:
         if self._opened_at is None:
             return
         if self.is_open:
-            raise CircuitOpen(f"{self.name} failed {self._failures} times in a row; next try in {self._seconds_open:g} s")
+            raise CircuitOpen(
+                f"{self.name} failed {self._failures} times in a row; next try in {self._seconds_open:g} s"
+            )
         self._opened_at = self._now()  # half open: this caller tries, the others wait for its outcome
 
     def succeeded(self) -> None:

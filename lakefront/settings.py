@@ -71,7 +71,9 @@ class Settings(BaseSettings):
     # The bus
     bus_partitions: int = Field(4, ge=1, le=64, description="Partitions of each stream; fixed once there is data.")
     relay_poll_milliseconds: int = Field(15, ge=1)
-    lake_writer_flush_seconds: float = Field(1.5, gt=0, description="Longest time an event waits for its bronze commit.")
+    lake_writer_flush_seconds: float = Field(
+        1.5, gt=0, description="Longest time an event waits for its bronze commit."
+    )
 
     # Decisions in the core
     online_store_deadline_milliseconds: float = Field(50.0, gt=0, description="After this a decision falls back.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,9 +99,9 @@ class Recommender:
         }
         return _Known(
             recent=list(items.values()),
-            vector=published.get("vector"),
-            best=published.get("product_ids") or (),
-            vector_version=published.get("model_version"),
+            vector=cast("Sequence[float] | None", published.get("vector")),
+            best=cast("Sequence[str]", published.get("product_ids") or ()),
+            vector_version=cast("str | None", published.get("model_version")),
             fallback="stale_features" if is_stale else None,
         )
 

@@ -138,14 +138,15 @@ class RedisConnection:
 
     async def _greet(self, protocol: _Protocol) -> None:
         """Log in and choose the database."""
-        options, commands = self._options, []
+        options = self._options
+        wanted: list[tuple[Any, ...]] = []
         if options.get("password"):
             user = [options["username"]] if options.get("username") else []
-            commands.append(hiredis.pack_command(("AUTH", *user, options["password"])))
+            wanted.append(("AUTH", *user, options["password"]))
         if options.get("db"):
-            commands.append(hiredis.pack_command(("SELECT", str(options["db"]))))
-        if commands:
-            for answer in await protocol.send(b"".join(commands), len(commands)):
+            wanted.append(("SELECT", str(options["db"])))
+        if wanted:
+            for answer in await protocol.send(b"".join(map(hiredis.pack_command, wanted)), len(wanted)):
                 if isinstance(answer, RedisError):
                     raise answer
 

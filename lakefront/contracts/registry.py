@@ -28,9 +28,7 @@ _DECISIONS: tuple[type[EventData], ...] = (decisions.RecommendationServed, decis
 STOREFRONT_TYPES: dict[str, type[EventData]] = {model.event_type: model for model in _STOREFRONT}
 """Types that `POST /api/v1/events` accepts from shoppers."""
 
-EVENT_TYPES: dict[str, type[EventData]] = {
-    model.event_type: model for model in (*_COMMERCE, *_STOREFRONT, *_DECISIONS)
-}
+EVENT_TYPES: dict[str, type[EventData]] = {model.event_type: model for model in (*_COMMERCE, *_STOREFRONT, *_DECISIONS)}
 """All event types, by name."""
 
 

@@ -8,12 +8,13 @@ A feature that is None cannot fire a rule.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 RULES_WEIGHT, MODEL_WEIGHT, EXTERNAL_WEIGHT = 0.3, 0.5, 0.2
 DECLINE_ABOVE, REVIEW_ABOVE = 0.8, 0.6
 
 Features = Mapping[str, float | None]
+Action = Literal["allow", "review", "decline"]
 
 
 class Rule(NamedTuple):
@@ -92,7 +93,7 @@ def composite(rules: float | None, model: float | None, external: float | None) 
     return sum(score * weight for score, weight in answered) / weights if weights else 0.0
 
 
-def action(score: float) -> str:
+def action(score: float) -> Action:
     """allow, review (a person decides before capture) or decline."""
     if score > DECLINE_ABOVE:
         return "decline"

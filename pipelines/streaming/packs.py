@@ -118,7 +118,7 @@ def _read_one(line: bytes) -> dict[str, Any]:
         if not isinstance(values[name], str) or not values[name]:
             raise ValueError(f"{name} is missing or not a string")
     for name in ("occurred_at", "recorded_at"):
-        values[name] = _moment(name, values[name])
+        values[name] = _moment(name, str(values[name]))
     sequence = values["sequence"]
     is_whole_number = isinstance(sequence, int) and not isinstance(sequence, bool) and abs(sequence) < 2**63
     if sequence is not None and not is_whole_number:

@@ -114,17 +114,26 @@ class Shop:
     def core(self) -> Any:
         return self.app.state.core
 
-    def body(self, product: dict[str, Any], quantity: int = 1, token: str = "tok_visa", **fields: Any) -> dict[str, Any]:
+    def body(
+        self, product: dict[str, Any], quantity: int = 1, token: str = "tok_visa", **fields: Any
+    ) -> dict[str, Any]:
         """The body of an order of one product."""
         address = {"street": "123 Main St", "city": "Seattle", "state": "WA", "zip": "98101", "country": "US"}
         items = [{"product_id": product["product_id"], "quantity": quantity}]
         return {"items": items, "shipping_address": address, "payment_method": token, **fields}
 
     async def order(
-        self, headers: dict[str, str], product: dict[str, Any], quantity: int = 1, token: str = "tok_visa", **fields: Any
+        self,
+        headers: dict[str, str],
+        product: dict[str, Any],
+        quantity: int = 1,
+        token: str = "tok_visa",
+        **fields: Any,
     ) -> httpx.Response:
         """``POST /orders`` of one product."""
-        return await self.client.post("/api/v1/orders", json=self.body(product, quantity, token, **fields), headers=headers)
+        return await self.client.post(
+            "/api/v1/orders", json=self.body(product, quantity, token, **fields), headers=headers
+        )
 
     async def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Rows of a statement."""

@@ -26,7 +26,10 @@ async def shop_without_redis(database_url, settings_with):
     with settings_with(LAKEFRONT_BUS_URL=away, LAKEFRONT_STORE_URL=away):
         app = create_app()
         transport = httpx.ASGITransport(app=app)
-        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://shop") as made:
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://shop") as made,
+        ):
             yield app, made
 
 
