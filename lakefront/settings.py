@@ -45,7 +45,7 @@ class RuntimeFile(PydanticBaseSettingsSource):
 class Settings(BaseSettings):
     """Addresses, ports and limits. Fields without a server address mean: use the embedded one in the data folder."""
 
-    model_config = SettingsConfigDict(env_prefix="LAKEFRONT_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="LAKEFRONT_", env_ignore_empty=True, extra="ignore")
 
     home: Path = Field(default_factory=data_folder, description="Folder for everything that Lakefront writes.")
 
