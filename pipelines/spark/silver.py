@@ -1,7 +1,7 @@
 """Bronze to silver: the occurred dates that new events touch are computed anew and replaced, table by table.
 
 One path for new events, late events, crashes and backfills: recomputing a date gives the same rows every time. Bronze is read
-once, at one Delta version; a run that ends half-way leaves its record unwritten, so the next one does the same dates again.
+once; a run that ends half-way leaves its record unwritten, so the next one does the same dates again.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from pipelines.spark.session import spark
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-WRITERS = 3
-"""Tables written at the same time: a Delta commit is mostly waiting, so that a few overlap well even on two cores."""
+WRITERS = 2
+"""Tables written at the same time, so that one computes while the other commits."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,9 @@ def update_silver(lake_uri: str | None = None, *, rebuild: bool = False) -> Silv
     run.unknown_types = _unknown(changes)
     if changes.since == changes.through:
         return run
-    work = _work(changes)
+    work = _work(changes, lake_uri)
     if work:
-        _recompute(bronze, work, changes, lake_uri)
+        _recompute(work, changes, lake_uri)
     run.tables = [derivation.table.name for derivation, _ in work]
     run.seconds = time.monotonic() - started
     progress.record(bronze, changes, run.unknown_types, real_now(), run.seconds, lake_uri)
@@ -125,23 +125,27 @@ def _unknown(changes: Changes) -> dict[str, int]:
     return unknown
 
 
-def _work(changes: Changes) -> list[tuple[Derivation, set[date]]]:
+def _work(changes: Changes, lake_uri: str | None) -> list[tuple[Derivation, set[date]]]:
     """The tables that new events touch, and the dates of each."""
     work = []
     for derivation in DERIVATIONS:
         dates = _with_neighbours(changes.dates(derivation.event_types), derivation.reach_days)
-        if dates or changes.since is None:
+        if dates or (changes.since is None and _has_rows(derivation.table, lake_uri)):
             work.append((derivation, dates))
     return work
 
 
-def _recompute(
-    bronze: DeltaTable, work: list[tuple[Derivation, set[date]]], changes: Changes, lake_uri: str | None
-) -> None:
+def _has_rows(table: Table, lake_uri: str | None) -> bool:
+    """True when a table has files, which a rebuild must replace even where bronze has nothing for it."""
+    handle = open_table(table, lake_uri)
+    return handle is not None and bool(handle.file_uris())
+
+
+def _recompute(work: list[tuple[Derivation, set[date]]], changes: Changes, lake_uri: str | None) -> None:
     """Read the dates once, then write the tables, a few at a time."""
     types = frozenset().union(*(derivation.event_types for derivation, _ in work))
     dates: set[date] = set().union(*(dates for _, dates in work))
-    events = _events(bronze, types, _with_neighbours(dates, 1), lake_uri).persist()
+    events = _events(types, _with_neighbours(dates, 1), lake_uri).persist()
 
     def write(derivation: Derivation, dates: set[date]) -> None:
         rows = by_contract(derivation.parse(events), derivation.table)
@@ -155,15 +159,18 @@ def _recompute(
         events.unpersist()
 
 
-def _events(bronze: DeltaTable, types: frozenset[str], dates: set[date], lake_uri: str | None) -> DataFrame:
-    """Events of these types and dates, each event id once: the one that was recorded first."""
+def _events(types: frozenset[str], dates: set[date], lake_uri: str | None) -> DataFrame:
+    """Events of these types and dates, each event id once: the one that was recorded first.
+
+    What was appended after the run began may be among them; its dates are recomputed by the next run all the same.
+    """
     from pyspark.sql import Window
     from pyspark.sql import functions as f
 
     rows = (
-        spark().read.format("delta").option("versionAsOf", bronze.version()).load(uri(EVENTS, lake_uri))
+        spark().read.format("delta").load(uri(EVENTS, lake_uri))
         .where(f.col("event_type").isin(sorted(types)))
-        .where(f.col("occurred_at") >= f.lit(min(dates)))  # this one is held against the files' statistics
+        .where(f.col("occurred_at") >= f.lit(min(dates, default=date.max)))  # this one is held against the files' statistics
         .where(_in_dates("to_date(occurred_at)", dates))
     )  # fmt: skip
     first = Window.partitionBy("event_id").orderBy("recorded_at", "stream", "partition", "offset")
@@ -179,13 +186,12 @@ def _events(bronze: DeltaTable, types: frozenset[str], dates: set[date], lake_ur
 
 def _write(rows: DataFrame, table: Table, dates: set[date] | None, lake_uri: str | None) -> None:
     """Replace the dates of a table (None: all of it), one file a date where the date is not large."""
-    writer = rows.hint("rebalance", "occurred_date")
-    if dates is not None:
-        where = _in_dates("occurred_date", dates)
-        writer = writer.where(where)
-        writer.write.format("delta").mode("overwrite").option("replaceWhere", where).save(uri(table, lake_uri))
-    else:
-        writer.write.format("delta").mode("overwrite").save(uri(table, lake_uri))
+    where = None if dates is None else _in_dates("occurred_date", dates)
+    chosen = rows if where is None else rows.where(where)
+    writer = chosen.hint("rebalance", "occurred_date").write.format("delta").mode("overwrite")
+    if where is not None:
+        writer = writer.option("replaceWhere", where)
+    writer.save(uri(table, lake_uri))
 
 
 def _with_neighbours(dates: Iterable[date], days: int) -> set[date]:
