@@ -191,3 +191,15 @@ def _settings(**variables: str) -> Iterator[dict[str, str]]:
 def settings_with() -> Callable[..., object]:
     """``with settings_with(LAKEFRONT_API_WORKERS="1"): …``: settings that hold within the block."""
     return _settings
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file on one xdist worker, so that what they share is made once.
+
+    Whole machines (all processes of the Procfile) go one after another: two at once would starve each other.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            is_machine = item.get_closest_marker("end_to_end") is not None or item.path.name == "test_up.py"
+            item.add_marker(pytest.mark.xdist_group("machine" if is_machine else str(item.path)))

@@ -74,3 +74,11 @@ def end(
         except psutil.NoSuchProcess:
             continue
     psutil.wait_procs(alive, timeout=5)
+
+
+def is_alive(pid: int) -> bool:
+    """False for a process that has ended, even where its new parent has not taken note of it yet."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -37,7 +37,7 @@ def on(url: str, work: Callable[[Bus], Any]) -> Any:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments))
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
 
 
 def park_two(url: str) -> None:

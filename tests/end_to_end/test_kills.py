@@ -77,7 +77,9 @@ async def trade_while_processes_die(shop: Settings) -> tuple[World, Client]:
                 60,
                 f"the supervisor did not restart {name}",
             )
-        await asyncio.sleep(2.0)
+        await until(
+            lambda: world.tally.orders > 25 and client.traffic.events_accepted > 600, 240, "the shop hardly trades"
+        )
         finished.set()
         await trade
     world.keep()

@@ -12,13 +12,19 @@ import pytest
 
 from lakefront.ids import new_id
 from lakefront.secrets import secrets
-from pipelines import core_api, publishing
+from pipelines import core_api, publishing, resources
 from pipelines.assets import publishing as assets
 from pipelines.assets.models import MODELS
 from pipelines.assets.outcome import SKIPPED
 from pipelines.core_api import CoreRefused, CoreUnreachable
 from pipelines.resources import PipelineRun
 from pipelines.training import Trained
+
+
+@pytest.fixture(autouse=True)
+def priority_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process must not lower the priority of the tests that follow."""
+    monkeypatch.setattr(resources, "lower_priority", lambda: None)
 
 
 def trained(moment: Any, *, promoted: bool = True, proposals: int = 2) -> Trained:

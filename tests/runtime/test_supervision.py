@@ -8,12 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import psycopg
 import pytest
 import redis
 
-from lakefront.runtime import choice, machine, postgres, processes, redis_server
+from lakefront.runtime import choice, machine, orphans, postgres, processes, redis_server
 from lakefront.runtime.supervisor import State, Supervisor
 from lakefront.settings import Settings
 
@@ -84,7 +83,7 @@ def test_a_killed_supervisor_takes_its_processes_along_and_the_next_start_works(
     wait_for(lambda: supervisor.pid() is None)
     assert machine.current_supervisor() is None, "the pid file that is left does not deceive"
     machine.clear_leftovers(chosen.home, lambda _: None)
-    wait_for(lambda: not any(psutil.pid_exists(pid) and "defunct" not in str(psutil.Process(pid)) for pid in pids))
+    wait_for(lambda: not any(map(orphans.is_alive, pids)))
     bring_up(chosen, supervisor)
     assert all(each.state in ("RUNNING", "STARTING") for each in supervisor.states())
 
@@ -94,7 +93,7 @@ def test_down_ends_everything_and_says_whether_anything_ran(running: tuple[Setti
     pids = [each.pid for each in supervisor.states()]
     assert machine.down()
     assert supervisor.pid() is None
-    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+    assert not [pid for pid in pids if orphans.is_alive(pid)]
     assert not machine.down()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lakefront.runtime import ports, processes
+from lakefront.runtime import orphans, ports, processes
 from lakefront.runtime.supervisor import Supervisor
 from lakefront.settings import Settings
 
@@ -92,7 +92,7 @@ def test_kill_9_brings_every_process_back_and_none_of_their_children_stays(machi
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not set(before) - {name for name, pid in machine.pids().items() if pid not in before.values()})
     wait_for(machine.is_ready)
-    wait_for(lambda: not any(psutil.pid_exists(pid) for pid in children), 30)
+    wait_for(lambda: not any(orphans.is_alive(pid) for pid in children), 30)
 
 
 def test_a_killed_api_worker_is_replaced_while_the_api_goes_on(machine: Machine) -> None:
@@ -126,5 +126,5 @@ def test_after_a_killed_supervisor_up_brings_everything_back_with_the_data(machi
     done = machine.lakefront("up")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the database is new" not in done.stdout
-    assert not {pid for pid in before.values() if psutil.pid_exists(pid)}
+    assert not {pid for pid in before.values() if orphans.is_alive(pid)}
     assert machine.is_ready()
