@@ -29,7 +29,7 @@ status: $(STAMP) ## Show what runs
 	@.venv/bin/lakefront status
 
 test: $(STAMP) ## Run the whole test suite
-	@.venv/bin/pytest -n logical --dist loadgroup $(ARGS)
+	@.venv/bin/pytest -n logical --dist loadfile $(ARGS)
 
 check: $(STAMP) ## Lint, types and import rules
 	@.venv/bin/ruff check .

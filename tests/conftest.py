@@ -193,13 +193,8 @@ def settings_with() -> Callable[..., object]:
     return _settings
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file on one xdist worker, so that what they share is made once.
-
-    Whole machines (all processes of the Procfile) go one after another: two at once would starve each other.
-    """
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            is_machine = item.get_closest_marker("end_to_end") is not None or item.path.name == "test_up.py"
-            item.add_marker(pytest.mark.xdist_group("machine" if is_machine else str(item.path)))
+@pytest.fixture(scope="module")
+def whole_machine() -> Iterator[None]:
+    """Held by tests that run all processes of the Procfile: two machines at once would starve each other."""
+    with _only_one_worker("machine"):
+        yield

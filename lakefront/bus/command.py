@@ -14,7 +14,6 @@ from lakefront.bus import Bus, BusError, DeadLetter, connect
 from lakefront.settings import settings
 
 app = typer.Typer(no_args_is_help=True, help="The event bus: dead letters and their replay.")
-console = Console()
 
 
 T = TypeVar("T")
@@ -34,7 +33,7 @@ def _run(work: Callable[[Bus], Awaitable[T]]) -> T:
     try:
         return asyncio.run(opened())
     except BusError as error:
-        console.print(f"[red]{error}[/red] Is it running? `lakefront status` tells.")
+        Console().print(f"[red]{error}[/red] Is it running? `lakefront status` tells.")
         raise typer.Exit(1) from error
 
 
@@ -56,7 +55,7 @@ def dead_letters(
     """Show the events that a consumer could not process, with the reason."""
     letters = _run(lambda bus: bus.dead_letters(limit))
     if not letters:
-        console.print("No dead letters.")
+        Console().print("No dead letters.")
         return
     table = Table("id", "parked", "consumer", "from", "reason", "payload")
     for letter in letters:
@@ -69,7 +68,7 @@ def dead_letters(
             letter.reason,
             payload if full else payload[:80],
         )
-    console.print(table)
+    Console().print(table)
 
 
 @app.command()
@@ -81,4 +80,4 @@ def replay(
     if bool(ids) == everything:
         raise typer.BadParameter("name ids, or give --all")
     count = _run(lambda bus: _replay(bus, set(ids or [])))
-    console.print(f"{count} sent again.")
+    Console().print(f"{count} sent again.")

@@ -34,9 +34,9 @@ def demo(
         typer.Option("--import", exists=True, dir_okay=False, help="Run on a real order log (UCI Online Retail)."),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report as JSON to this file.")] = None,
-    shoppers: Annotated[int, typer.Option(min=20, help="How many people trade.")] = 500,
-    days: Annotated[int, typer.Option(min=3, help="Days of the first history.")] = 21,
-    days_with_models: Annotated[int, typer.Option(min=1, help="Days of trade with the models in force.")] = 8,
+    shoppers: Annotated[int, typer.Option(min=20, help="How many people trade.")] = 400,
+    days: Annotated[int, typer.Option(min=3, help="Days of the first history.")] = 18,
+    days_with_models: Annotated[int, typer.Option(min=1, help="Days of trade with the models in force.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another world.")] = 1,
 ) -> None:
     """Start everything on this machine, fill it, run the loop and report; then serve until Ctrl-C.
@@ -100,13 +100,7 @@ def _tell(found: Report, console: Console, file: Path | None) -> None:
     if file is not None:
         found.write(file)
         console.print(f"report written to {file}")
-    secrets_file = settings().home / "secrets.json"
-    console.print(
-        Panel(
-            addresses(settings()),
-            title="Where to look",
-            title_align="left",
-            subtitle=f"merchandisers log in as {MERCHANDISER}; the password is `merchandiser_password` in {secrets_file}",
-            subtitle_align="left",
-        )
-    )
+    where = addresses(settings())
+    where.add_row("Merchandiser", MERCHANDISER)
+    where.add_row("  password", f"merchandiser_password in {settings().home / 'secrets.json'}")
+    console.print(Panel.fit(where, title="Where to look", title_align="left"))

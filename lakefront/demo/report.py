@@ -83,17 +83,13 @@ class Report:
         """A table for each station."""
         console.print()
         console.rule("[bold]What happened at each station")
-        console.print(self._steps())
         console.print(self._stations())
         console.print(self._latencies())
-
-    def _steps(self) -> Table:
-        table = Table("", "step", "seconds", "what happened", title="Steps", title_justify="left")
-        for step in self.steps:
-            table.add_row("[green]✓" if step.ok else "[red]✗", step.name, f"{step.seconds:.1f}", step.detail)
-        table.add_section()
-        table.add_row("[green]✓" if self.ok else "[red]✗", "all", f"{self.seconds:.1f}", "")
-        return table
+        failed = [step.name for step in self.steps if not step.ok]
+        if failed:
+            console.print(f"[bold red]did not hold:[/] {', '.join(failed)}")
+        else:
+            console.print(f"[bold green]All {len(self.steps)} steps held[/] in {self.seconds:.0f} s.")
 
     def _stations(self) -> Table:
         table = Table("station", "figure", "value", title="The loop", title_justify="left")
@@ -135,15 +131,16 @@ class Report:
             "milliseconds", "under traffic", "while training", "allowed", title="Latency", title_justify="left"
         )
         allowed = {
-            "click_to_feature_p95": "1000",
-            "click_to_bronze_p95": "10000",
-            "recommendation_p99": "10",
-            "fraud_p99": "10",
+            "click_to_feature_p95": 1000,
+            "click_to_bronze_p95": 10_000,
+            "recommendation_p99": 10,
+            "fraud_p99": 10,
         }
         plain, training = _as_mapping(self.latency_ms), _as_mapping(self.latency_ms_while_training)
         for name, limit in allowed.items():
             label = name.replace("_", " ")
-            table.add_row(label, _figure(plain.get(name)), _figure(training.get(name)), limit)
+            measured = [_within(found.get(name), limit) for found in (plain, training)]
+            table.add_row(label, *measured, f"{limit:,}")
         for column in table.columns[1:]:
             column.justify = "right"
         return table
@@ -157,6 +154,11 @@ def _figure(value: float | None) -> str:
     if value is None or math.isnan(value):
         return "not measured"
     return f"{value:.3f}" if value < 10 else f"{value:,.0f}"
+
+
+def _within(value: float | None, limit: float) -> str:
+    """A latency, marked where it is beyond what the design allows."""
+    return f"[yellow]{_figure(value)}[/]" if value is not None and value > limit else _figure(value)
 
 
 def _without_nan(value: Any) -> Any:

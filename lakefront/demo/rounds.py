@@ -34,7 +34,7 @@ async def first_round(stage: Stage, demo: Demo) -> None:
     await stage.step(HISTORY, demo.history, needs=[PEOPLE], remedy=LOGS)
     await stage.step(FIRST_PIPELINE, demo.pipeline, needs=[HISTORY], remedy=DOCTOR)
     await stage.step(WITH_MODELS, demo.trade_with_models, needs=[FIRST_PIPELINE], remedy=LOGS)
-    await _decisions(stage, demo, learned=FIRST_PIPELINE)
+    await _decide(stage, demo, learned=FIRST_PIPELINE)
     await stage.step(SECOND_PIPELINE, demo.pipeline_under_traffic, needs=[FIRST_PIPELINE], remedy=DOCTOR)
     await _close(stage, demo, traded=HISTORY, learned=FIRST_PIPELINE, judged=WITH_MODELS)
 
@@ -50,7 +50,7 @@ async def import_round(stage: Stage, demo: Demo) -> None:
     await stage.step(HISTORY, demo.history, needs=[PEOPLE], remedy=LOGS)
     await stage.step(SECOND_PIPELINE, demo.pipeline_under_traffic, needs=[HISTORY, FROM_LOG], remedy=DOCTOR)
     await stage.step(WITH_MODELS, demo.trade_with_models, needs=[SECOND_PIPELINE], remedy=LOGS)
-    await _decisions(stage, demo, learned=SECOND_PIPELINE)
+    await _decide(stage, demo, learned=SECOND_PIPELINE)
     await _close(stage, demo, traded=HISTORY, learned=SECOND_PIPELINE, judged=WITH_MODELS)
 
 
@@ -60,21 +60,22 @@ async def short_round(stage: Stage, demo: Demo) -> None:
     await stage.step(
         RECONCILE, demo.reconcile, needs=[PEOPLE], remedy="`lakefront pipeline run` brings gold up to date"
     )
-    await stage.step(MEASURE, demo.measure_under_traffic, needs=[PEOPLE], remedy=LOGS)
+    await stage.step(MEASURE, demo.measure_shortly, needs=[PEOPLE], remedy=LOGS)
     await stage.step(REACT, demo.react, needs=[PEOPLE], remedy=LOGS)
     await stage.step(JUDGE_RECOMMENDATIONS, demo.judge_recommendations, needs=[PEOPLE])
     await stage.step(JUDGE_FRAUD, demo.judge_all_frauds, needs=[MEASURE])
     await stage.step(JUDGE_PRICES, demo.judge_prices, needs=[PEOPLE])
 
 
-async def _decisions(stage: Stage, demo: Demo, *, learned: str) -> None:
-    """The models' decisions, as shoppers and merchandisers meet them."""
+async def _decide(stage: Stage, demo: Demo, *, learned: str) -> None:
+    """The models' decisions, as shoppers meet them."""
     await stage.step(MEASURE, demo.measure_under_traffic, needs=[learned], remedy=LOGS)
     await stage.step(REACT, demo.react, needs=[learned], remedy=LOGS)
-    await stage.step(PRICES, demo.approve_prices, needs=[learned], remedy="look at the merchandisers' page")
 
 
 async def _close(stage: Stage, demo: Demo, *, traded: str, learned: str, judged: str) -> None:
+    """A merchandiser decides on prices; then everything is counted and judged."""
+    await stage.step(PRICES, demo.approve_prices, needs=[learned], remedy="look at the merchandisers' page")
     await stage.step(BOOKS, demo.close_the_books, needs=[traded], remedy=LOGS)
     if not stage.has_run(JUDGE_RECOMMENDATIONS):
         await stage.step(JUDGE_RECOMMENDATIONS, demo.judge_recommendations, needs=[learned])

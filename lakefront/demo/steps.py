@@ -23,7 +23,7 @@ from simulator.world import Plan, World, stock_the_shelves
 
 VISITS_PER_SECOND = 6.0
 """Walking pace: some 20 requests a second, an order every half second."""
-MEASURED_SECONDS = 25.0
+MEASURED_SECONDS, SHORTLY_MEASURED_SECONDS = 20.0, 8.0
 MOST_FALLBACKS = 0.05
 """A latency of decisions that were not made as they should be says nothing."""
 MODELS_LIVE_SECONDS = 60.0
@@ -156,11 +156,18 @@ class Demo:
 
     async def measure_under_traffic(self, live: Live) -> str:
         """Visits at a walking pace while decisions and probes are timed."""
+        return await self._measure(live, MEASURED_SECONDS)
+
+    async def measure_shortly(self, live: Live) -> str:
+        """The same for a second start."""
+        return await self._measure(live, SHORTLY_MEASURED_SECONDS)
+
+    async def _measure(self, live: Live, seconds: float) -> str:
         await self._models_live(live)
 
         async def wait() -> None:
-            for second in range(int(MEASURED_SECONDS)):
-                live.share(second / MEASURED_SECONDS, "visits, orders and probes")
+            for second in range(int(seconds)):
+                live.share(second / seconds, "visits, orders and probes")
                 await asyncio.sleep(1)
 
         self._report.latency_ms = await self._under_traffic(wait)

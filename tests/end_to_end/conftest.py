@@ -17,7 +17,7 @@ NOT_NEEDED = ("dagster-code", "dagster-webserver", "dagster-daemon", "log-rotati
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def shop(tmp_path_factory: pytest.TempPathFactory, whole_machine: None) -> Iterator[Settings]:
     """The running shop, in simulation mode; ``settings()`` names it. One for each test module."""
     home = tmp_path_factory.mktemp("shop")
     # Empty addresses: embedded servers of its own, whatever other tests of this worker have named.

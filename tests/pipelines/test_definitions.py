@@ -10,7 +10,6 @@ import pytest
 
 from lakefront.lake.tables import EVENTS, GOLD, SILVER
 
-pytestmark = pytest.mark.xdist_group("dbt")
 HEAVY = ("pyspark", "feast", "lightgbm", "implicit", "sklearn", "scipy")
 
 

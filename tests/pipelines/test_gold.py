@@ -23,8 +23,6 @@ from pipelines.dbt_project import MARTS_SCHEMA, scratch_file
 from pipelines.gold import build_marts, publish_gold
 from pipelines.spark.silver import ensure_tables
 
-pytestmark = pytest.mark.xdist_group("dbt")
-
 
 @dataclass
 class Silver:

@@ -18,8 +18,6 @@ from lakefront.clock import iso
 from pipelines import resources
 from pipelines.resources import NICENESS, PipelineRun
 
-pytestmark = pytest.mark.xdist_group("dbt")
-
 
 @pytest.fixture(autouse=True)
 def priority_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from lakefront.lake.tables import SILVER, Table
 from pipelines.spark import progress, silver
 from pipelines.spark.silver import SilverRun, update_silver
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
+pytestmark = pytest.mark.spark
 
 
 @dataclass

@@ -20,7 +20,7 @@ SERVERS = [process for process in processes.procfile() if process.is_server]
 
 
 @pytest.fixture
-def running(lakefront_home: Path) -> Iterator[tuple[Settings, Supervisor]]:
+def running(lakefront_home: Path, whole_machine: None) -> Iterator[tuple[Settings, Supervisor]]:
     """PostgreSQL and both Redis under a supervisor, without the rest of the Procfile."""
     chosen = choice.choose(choice.Wishes(), lambda _: None)
     choice.write(chosen)

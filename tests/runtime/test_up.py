@@ -19,7 +19,7 @@ from lakefront.runtime import orphans, ports, processes
 from lakefront.runtime.supervisor import Supervisor
 from lakefront.settings import Settings
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("machine")]
+pytestmark = pytest.mark.end_to_end
 
 
 class Machine:
@@ -55,7 +55,7 @@ class Machine:
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def machine(tmp_path_factory: pytest.TempPathFactory, whole_machine: None) -> Iterator[Machine]:
     found = Machine(tmp_path_factory.mktemp("machine") / ("deep-" * 20) / "home")
     done = found.lakefront("up")
     assert done.returncode == 0, done.stdout + done.stderr
