@@ -168,7 +168,11 @@ def spark_conf(current: Settings | None = None) -> dict[str, str]:
         "spark.local.dir": str(scratch / "local"),
         # A session lives for minutes: the optimizing compiler costs more than it gains (a first silver run of 157k events
         # took 117 CPU-seconds without it and 150 with it).
-        "spark.driver.extraJavaOptions": f"-XX:TieredStopAtLevel=1 -Dderby.system.home={scratch} -Duser.timezone=UTC",
+        # Compiled that way the code needs more room than Java then gives it by default; without it compiling stops.
+        "spark.driver.extraJavaOptions": (
+            "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
+            f" -Dderby.system.home={scratch} -Duser.timezone=UTC"
+        ),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": "4",
