@@ -14,6 +14,7 @@ from lakefront.demo import measure, probes
 from lakefront.lake import access, tables
 from lakefront.secrets import secrets
 from lakefront.settings import Settings
+from simulator.catalogue import built_in_catalogue
 from simulator.client import Client
 from simulator.truth import TruthFile
 from simulator.world import Plan, World, stock_the_shelves
@@ -49,11 +50,11 @@ def test_the_shop_took_everything_that_it_should(traded: tuple[World, int]) -> N
 
 def test_a_tenth_of_the_product_days_carries_a_random_price(traded: tuple[World, int], shop: Settings) -> None:
     with access.connect([tables.EVENTS]) as lake:
-        (share,) = lake.execute(  # type: ignore[misc]
-            "SELECT count(*) / (3 * 600.0) FROM bronze_events WHERE event_type = 'pricing.price.changed.v1'"
+        (explored,) = lake.execute(  # type: ignore[misc]
+            "SELECT count(*) FROM bronze_events WHERE event_type = 'pricing.price.changed.v1'"
             " AND payload ->> '$.data.reason' = 'exploration'"
         ).fetchone()
-    assert share == pytest.approx(0.1, abs=0.005)
+    assert explored / (3 * len(built_in_catalogue())) == pytest.approx(0.1, abs=0.005)
 
 
 def test_no_event_and_no_request_carries_the_hidden_truth(traded: tuple[World, int], shop: Settings) -> None:

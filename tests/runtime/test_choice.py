@@ -37,8 +37,8 @@ def test_a_taken_default_port_gives_way_to_the_next_free_one(taken_port: int, la
 def test_a_taken_port_that_was_asked_for_is_an_error_that_names_the_setting(
     taken_port: int, lakefront_home: Path, settings_with: Callable[..., AbstractContextManager[object]]
 ) -> None:
-    expected = pytest.raises(choice.PortTaken, match=f"{taken_port}.*LAKEFRONT_BUS_PORT")
-    with settings_with(LAKEFRONT_BUS_PORT=str(taken_port)), expected:
+    expected = pytest.raises(choice.PortTaken, match=f"{taken_port}.*LAKEFRONT_API_PORT")
+    with settings_with(LAKEFRONT_API_PORT=str(taken_port)), expected:
         choice.choose(choice.Wishes(), lambda _: None)
 
 

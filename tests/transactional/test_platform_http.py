@@ -89,7 +89,11 @@ async def test_ready_names_its_parts(client: httpx.AsyncClient) -> None:
     assert answer.json() == {"status": "ready", "parts": {"database": "ok", "bus": "ok", "store": "ok"}}
 
 
-async def test_metrics_name_routes_by_their_template(client: httpx.AsyncClient, create_product: Create) -> None:
+async def test_metrics_name_routes_by_their_template(
+    client: httpx.AsyncClient, create_product: Create, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Importing Feast, as other tests of this process do, asks for figures of several processes.
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
     product = await create_product()
     await client.get(f"/api/v1/products/{product['product_id']}")
     text = (await client.get("/metrics")).text
