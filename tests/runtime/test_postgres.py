@@ -15,7 +15,7 @@ import psutil
 import psycopg
 import pytest
 
-from lakefront.runtime import ports, postgres
+from lakefront.runtime import orphans, ports, postgres
 from lakefront.secrets import load_secrets
 
 
@@ -66,7 +66,7 @@ def test_kill_9_loses_nothing_and_the_next_start_works(deep_home: Path) -> None:
             psycopg.connect(address(deep_home, port), connect_timeout=2)
     assert (data / "postmaster.pid").exists(), "a killed server leaves its pid file"
     with server(deep_home, port):
-        assert not psutil.pid_exists(backend) or psutil.Process(backend).name() != "postgres"
+        assert not orphans.is_alive(backend) or psutil.Process(backend).name() != "postgres"
         with psycopg.connect(address(deep_home, port)) as connection:
             assert connection.execute("SELECT id FROM kept").fetchall() == [(1,)]
 
