@@ -11,8 +11,6 @@ import signal
 import sys
 import time
 
-import psutil
-
 from lakefront.runtime import orphans, ports, postgres, redis_server, system_user
 from lakefront.secrets import secrets
 from lakefront.settings import Settings, settings
@@ -38,20 +36,10 @@ def run_redis(kind: str, chosen: Settings) -> None:
     folder = chosen.home / kind
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     port = chosen.bus_port if kind == "bus" else chosen.store_port
-    _end_redis_of(port, folder)
+    orphans.end(redis_server.running(folder), seconds=10, said=lambda text: print(f"{text} on port {port}", flush=True))
     _wait_for_port(port)
     command = redis_server.command(kind, folder, port)
     os.execv(command[0], command)  # noqa: S606
-
-
-def _end_redis_of(port: int, folder: object) -> None:
-    """Stop a Redis of this folder that outlived its supervisor. Its title shows the port, its working folder the data."""
-    for candidate in psutil.process_iter():
-        try:
-            if "redis-server" in candidate.name() and candidate.cwd() == str(folder) and candidate.pid != os.getpid():
-                orphans.end([candidate], seconds=10, said=lambda text: print(f"{text} on port {port}", flush=True))
-        except psutil.Error:  # gone, or another user's
-            continue
 
 
 def _wait_for_port(port: int, seconds: float = 10.0) -> None:

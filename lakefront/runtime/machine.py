@@ -88,14 +88,16 @@ def _up(simulation: bool | None, wait: bool, say: Say) -> Report:
         if process.is_server:
             supervisor.start_process(process)
     _wait_for_servers(chosen)
-    background = preparation.prepare(chosen, say)
+    backgrounds = preparation.prepare(chosen, say)
     for process in to_run:
         if not process.is_late:
             supervisor.start_process(process)
     wait_until_ready(chosen, supervisor, _shop(chosen))
+    preparation.finish(
+        backgrounds, say
+    )  # Dagster's processes would make its storage, all at once, and get in each other's way
     for process in to_run:
         supervisor.start_process(process)
-    preparation.finish(background, say)
     if wait:
         wait_until_ready(chosen, supervisor, {"dagster-webserver": f"{chosen.dagster_url}/server_info"}, 180)
     return Report(chosen, was_running, [process.name for process in to_run if process.name in down_before])
@@ -142,7 +144,7 @@ def restart(name: str) -> None:
 
 def clear_leftovers(home: Path, say: Say) -> bool:
     """End what a killed supervisor left behind. Returns whether there was anything."""
-    left = orphans.leftovers(home)
+    left = [*orphans.leftovers(home), *redis_server.running(home / "bus"), *redis_server.running(home / "store")]
     orphans.end(left, said=say)
     data = home / "postgres"
     had_server = postgres.running_postmaster(data) is not None

@@ -23,54 +23,63 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Background:
-    """Feast's registry being brought in line while the other processes already start."""
+    """A preparation that runs in a process of its own while the shop already starts."""
 
+    what: str
     process: subprocess.Popen[bytes]
     log: Path
     stamp: Path
     fingerprint: str
 
 
-def prepare(chosen: Settings, say: Say) -> Background | None:
-    """Bring the database to the newest schema and start the feature registry's update where the definitions changed."""
+def prepare(chosen: Settings, say: Say) -> list[Background]:
+    """Bring the database to the newest schema, and start what takes longer where its inputs changed.
+
+    Importing Feast or Dagster takes seconds, so their registries are only touched when definitions, version or database
+    changed.
+    """
     if postgres.ensure_database(chosen.database_url):
         say("the database is new")
     _entry("transactional.platform.migrate:upgrade")(chosen.database_url)
     _dagster_home(chosen)
-    return _apply_features(chosen)
+    servers = f"{chosen.database_url} {chosen.store_url} {chosen.lake_uri}"
+    begun = [
+        _begin(chosen, "features", "the feature registry", _fingerprint(servers, "features/*.py")),
+        _begin(chosen, "pipelines", "Dagster's storage", _fingerprint(str(chosen.home), "dbt/dbt_project.yml")),
+    ]
+    return [background for background in begun if background is not None]
 
 
-def finish(background: Background | None, say: Say) -> None:
-    """Wait for the feature registry. Raises RuntimeError when its update failed."""
-    if background is None:
-        return
-    status = background.process.wait(timeout=300)
-    if status:
-        lines = background.log.read_text(errors="replace").splitlines()[-20:]
-        raise RuntimeError("the feature registry could not be updated:\n" + "\n".join(lines))
-    background.stamp.write_text(background.fingerprint)
-    say("the feature registry is up to date")
+def finish(backgrounds: list[Background], say: Say) -> None:
+    """Wait for what ``prepare`` started. Raises RuntimeError when one failed."""
+    for background in backgrounds:
+        status = background.process.wait(timeout=300)
+        if status:
+            lines = background.log.read_text(errors="replace").splitlines()[-20:]
+            raise RuntimeError(f"{background.what} could not be updated:\n" + "\n".join(lines))
+        background.stamp.write_text(background.fingerprint)
+        say(f"{background.what} is up to date")
 
 
-def _apply_features(chosen: Settings) -> Background | None:
-    """Importing Feast takes seconds, so its registry is only touched when definitions, version or database changed."""
-    fingerprint = _fingerprint(chosen)
-    stamp = chosen.home / "run" / "features.applied"
+def _begin(chosen: Settings, package: str, what: str, fingerprint: str) -> Background | None:
+    """Start ``python -m PACKAGE apply``, unless the last one that went well had the same fingerprint."""
+    stamp = chosen.home / "run" / f"{package}.applied"
     if stamp.exists() and stamp.read_text() == fingerprint:
         return None
-    path = processes.log_file(chosen.home, "features-apply")
+    path = processes.log_file(chosen.home, f"{package}-apply")
     log: IO[bytes] = path.open("wb")
     with log:
         process = subprocess.Popen(
-            ["nice", "-n", "5", sys.executable, "-m", "features", "apply"],
+            ["nice", "-n", "5", sys.executable, "-m", package, "apply"],
             cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=processes.environment(chosen),
         )  # fmt: skip
-    return Background(process, path, stamp, fingerprint)
+    return Background(what, process, path, stamp, fingerprint)
 
 
-def _fingerprint(chosen: Settings) -> str:
-    digest = hashlib.sha256(f"{chosen.database_url} {chosen.store_url} {chosen.lake_uri}".encode())
-    for path in [*sorted((CHECKOUT / "features").glob("*.py")), CHECKOUT / "requirements.lock"]:
+def _fingerprint(target: str, definitions: str) -> str:
+    """Of the place that is prepared, the files of the checkout that say how, and the versions of all packages."""
+    digest = hashlib.sha256(target.encode())
+    for path in [*sorted(CHECKOUT.glob(definitions)), CHECKOUT / "requirements.lock"]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

