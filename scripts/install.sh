@@ -63,5 +63,10 @@ else
     .venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
     .venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -C editable_mode=compat -e .
 fi
+# Where Python is told to leave no bytecode, every start of every process would compile all that it imports.
+if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
+    echo "install: compiling, because PYTHONDONTWRITEBYTECODE is set"
+    env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m compileall -q -j 0 -x '/tests/' .venv/lib > /dev/null 2>&1 || true
+fi
 touch .venv/.installed
 echo "install: done in $((SECONDS - began)) s"

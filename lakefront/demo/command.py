@@ -34,8 +34,8 @@ def demo(
         typer.Option("--import", exists=True, dir_okay=False, help="Run on a real order log (UCI Online Retail)."),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report as JSON to this file.")] = None,
-    shoppers: Annotated[int, typer.Option(min=20, help="How many people trade.")] = 400,
-    days: Annotated[int, typer.Option(min=3, help="Days of the first history.")] = 18,
+    shoppers: Annotated[int, typer.Option(min=20, help="How many people trade.")] = 300,
+    days: Annotated[int, typer.Option(min=3, help="Days of the first history; fraud needs some 24.")] = 25,
     days_with_models: Annotated[int, typer.Option(min=1, help="Days of trade with the models in force.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another world.")] = 1,
 ) -> None:

@@ -51,11 +51,11 @@ SELECT quantile_cont(CAST(payload ->> '$.data.latency_ms' AS DOUBLE), 0.99), cou
  WHERE event_type = ? AND recorded_at BETWEEN ? AND ?
 """
 FALLBACKS = """
-SELECT coalesce(count(*) FILTER (WHERE payload ->> '$.data.fallback' IN ('store_late', 'store_down', 'no_model'))
-                / nullif(count(*), 0)::double, 1)
+SELECT event_type, payload ->> '$.data.fallback' AS reason, count(*) AS decisions
   FROM bronze_events
  WHERE event_type IN ('decisions.recommendation.served.v1', 'decisions.fraud.assessed.v1')
    AND recorded_at BETWEEN ? AND ?
+ GROUP BY 1, 2
 """
 FRAUD_SCORES_AND_TRUTH = """
 WITH scores AS (
@@ -194,10 +194,30 @@ def latencies(window: Window, click_to_feature_ms: list[float]) -> Latencies:
     )
 
 
-def fallback_share(window: Window) -> float:
-    """Share of decisions that had to do without the online store or a model."""
+@dataclass(frozen=True)
+class Fallbacks:
+    """Decisions that had to do without the online store or a model."""
+
+    share: float
+    reasons: dict[tuple[str, str], int]
+    """How many by event type and reason."""
+
+    def __str__(self) -> str:
+        listed = [
+            f"{count} × {event_type.split('.')[1]} {reason}" for (event_type, reason), count in self.reasons.items()
+        ]
+        return f"{self.share:.0%} of the decisions fell back ({', '.join(listed) or 'there were none'})"
+
+
+def fallbacks(window: Window) -> Fallbacks:
+    """Count the decisions of a window that fell back; a window without decisions counts as all."""
     with lake() as connection:
-        return float(_row(connection.execute(FALLBACKS, [window.began, window.ended]).fetchone())[0])
+        rows = connection.execute(FALLBACKS, [window.began, window.ended]).fetchall()
+    reasons = {
+        (kind, reason): count for kind, reason, count in rows if reason in ("store_late", "store_down", "no_model")
+    }
+    total = sum(count for _, _, count in rows)
+    return Fallbacks(sum(reasons.values()) / total if total else 1.0, reasons)
 
 
 def fraud_figures(truth: pa.Table, window: Window) -> FraudFigures:

@@ -132,6 +132,8 @@ class Demo:
         parts = [f"new in force: {', '.join(changed)}" if changed else "no challenger was better"]
         if kept:
             parts.append(f"stays: {', '.join(kept)}")
+        if missing := [model for model in now if now[model] is None]:
+            parts.append(f"still without: {', '.join(missing)}")
         return "; ".join(parts)
 
     async def close_the_books(self, live: Live) -> str:
@@ -311,9 +313,9 @@ class Demo:
             await asyncio.gather(trade, watch)
         await measure.wait_for_bronze(self.client.traffic.events_accepted, self.world.shopping.session_prefix)
         window = Window(began, ended)
-        without = await asyncio.to_thread(measure.fallback_share, window)
-        if without > MOST_FALLBACKS:
-            raise StepFailed(f"{without:.0%} of the decisions fell back: the online store was late or down")
+        fallbacks = await asyncio.to_thread(measure.fallbacks, window)
+        if fallbacks.share > MOST_FALLBACKS:
+            raise StepFailed(str(fallbacks))
         return await asyncio.to_thread(measure.latencies, window, probe.milliseconds)
 
     @staticmethod
