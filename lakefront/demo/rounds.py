@@ -33,10 +33,7 @@ async def first_round(stage: Stage, demo: Demo) -> None:
     await stage.step(PEOPLE, demo.move_in, needs=[FILL], remedy=LOGS)
     await stage.step(HISTORY, demo.history, needs=[PEOPLE], remedy=LOGS)
     await stage.step(FIRST_PIPELINE, demo.pipeline, needs=[HISTORY], remedy=DOCTOR)
-    await stage.step(WITH_MODELS, demo.trade_with_models, needs=[FIRST_PIPELINE], remedy=LOGS)
-    await _decide(stage, demo, learned=FIRST_PIPELINE)
-    await stage.step(SECOND_PIPELINE, demo.pipeline_under_traffic, needs=[FIRST_PIPELINE], remedy=DOCTOR)
-    await _close(stage, demo, traded=HISTORY, learned=FIRST_PIPELINE, judged=WITH_MODELS)
+    await _with_models(stage, demo)
 
 
 async def import_round(stage: Stage, demo: Demo) -> None:
@@ -48,10 +45,8 @@ async def import_round(stage: Stage, demo: Demo) -> None:
     await stage.step(JUDGE_RECOMMENDATIONS, demo.judge_recommendations, needs=[FROM_LOG])
     await stage.step(PEOPLE, demo.move_in, needs=[IMPORT], remedy=LOGS)
     await stage.step(HISTORY, demo.history, needs=[PEOPLE], remedy=LOGS)
-    await stage.step(SECOND_PIPELINE, demo.pipeline_under_traffic, needs=[HISTORY, FROM_LOG], remedy=DOCTOR)
-    await stage.step(WITH_MODELS, demo.trade_with_models, needs=[SECOND_PIPELINE], remedy=LOGS)
-    await _decide(stage, demo, learned=SECOND_PIPELINE)
-    await _close(stage, demo, traded=HISTORY, learned=SECOND_PIPELINE, judged=WITH_MODELS)
+    await stage.step(FIRST_PIPELINE, demo.pipeline, needs=[HISTORY, FROM_LOG], remedy=DOCTOR)
+    await _with_models(stage, demo)
 
 
 async def short_round(stage: Stage, demo: Demo) -> None:
@@ -67,17 +62,15 @@ async def short_round(stage: Stage, demo: Demo) -> None:
     await stage.step(JUDGE_PRICES, demo.judge_prices, needs=[PEOPLE])
 
 
-async def _decide(stage: Stage, demo: Demo, *, learned: str) -> None:
-    """The models' decisions, as shoppers meet them."""
-    await stage.step(MEASURE, demo.measure_under_traffic, needs=[learned], remedy=LOGS)
-    await stage.step(REACT, demo.react, needs=[learned], remedy=LOGS)
-
-
-async def _close(stage: Stage, demo: Demo, *, traded: str, learned: str, judged: str) -> None:
-    """A merchandiser decides on prices; then everything is counted and judged."""
-    await stage.step(PRICES, demo.approve_prices, needs=[learned], remedy="look at the merchandisers' page")
-    await stage.step(BOOKS, demo.close_the_books, needs=[traded], remedy=LOGS)
+async def _with_models(stage: Stage, demo: Demo) -> None:
+    """The models decide, shoppers and a merchandiser react, the pipeline learns again; then all is counted and judged."""
+    await stage.step(WITH_MODELS, demo.trade_with_models, needs=[FIRST_PIPELINE], remedy=LOGS)
+    await stage.step(MEASURE, demo.measure_under_traffic, needs=[FIRST_PIPELINE], remedy=LOGS)
+    await stage.step(REACT, demo.react, needs=[FIRST_PIPELINE], remedy=LOGS)
+    await stage.step(SECOND_PIPELINE, demo.pipeline_under_traffic, needs=[FIRST_PIPELINE], remedy=DOCTOR)
+    await stage.step(PRICES, demo.approve_prices, needs=[FIRST_PIPELINE], remedy="look at the merchandisers' page")
+    await stage.step(BOOKS, demo.close_the_books, needs=[HISTORY], remedy=LOGS)
     if not stage.has_run(JUDGE_RECOMMENDATIONS):
-        await stage.step(JUDGE_RECOMMENDATIONS, demo.judge_recommendations, needs=[learned])
-    await stage.step(JUDGE_FRAUD, demo.judge_fraud, needs=[judged])
-    await stage.step(JUDGE_PRICES, demo.judge_prices, needs=[learned])
+        await stage.step(JUDGE_RECOMMENDATIONS, demo.judge_recommendations, needs=[FIRST_PIPELINE])
+    await stage.step(JUDGE_FRAUD, demo.judge_fraud, needs=[WITH_MODELS])
+    await stage.step(JUDGE_PRICES, demo.judge_prices, needs=[FIRST_PIPELINE])
