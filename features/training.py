@@ -45,6 +45,7 @@ FACTS = pa.schema(
         ("address", pa.string()),
         ("total", pa.float64()),
         ("action", pa.string()),
+        ("is_sale", pa.bool_()),
         ("charged_back_at", TIME),
         ("features_from", pa.string()),  # decision | history
     ]
@@ -53,6 +54,7 @@ FACTS = pa.schema(
 
 _LABELLED = """
 SELECT l.order_id, l.placed_at, l."user", l.card, l.device, l.address, l.total::double AS total, l.action,
+       l.is_sale,
        CASE WHEN l.charged_back_at <= $as_of THEN l.charged_back_at END AS charged_back_at, l.features
   FROM gold_fraud_labels l WHERE l.placed_at <= $as_of ORDER BY l.placed_at, l.order_id
 """

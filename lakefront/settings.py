@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     price_auto_approve_limit: float = Field(0.03, ge=0, lt=1, description="Proposals below this need no person.")
     chargeback_window_days: int = Field(7, ge=1, description="Younger orders are not yet known to be honest.")
 
+    network_ranges: str = Field("", description="CSV of network,country: where shoppers' addresses belong.")
+
     # Limits and tokens
     rate_limit_per_minute: int = Field(100, ge=1, description="Requests a minute of one user or address.")
     access_token_minutes: int = Field(15, ge=1)

@@ -322,6 +322,7 @@ GOLD_FRAUD_LABELS = Table(
             ("address", pa.string()),
             ("total", MONEY),
             ("action", pa.string()),
+            ("is_sale", pa.bool_()),
             ("features", pa.string()),  # JSON; null where the decision was made without features
             ("charged_back_at", TIME),  # occurred_at of the charge-back, which is also known_at; null: none so far
         ]

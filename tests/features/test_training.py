@@ -39,7 +39,7 @@ def labelled(order: dict, features: dict | None, **changes) -> dict:
     names = ("order_id", "user", "device", "card", "address", "total")
     logged = None if features is None else json.dumps(features)
     return {name: order[name] for name in names} | {
-        "placed_at": order["occurred_at"], "action": "allow", "features": logged, **changes
+        "placed_at": order["occurred_at"], "action": "allow", "is_sale": True, "features": logged, **changes
     }  # fmt: skip
 
 

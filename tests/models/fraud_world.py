@@ -41,7 +41,7 @@ def orders(
         "user": [f"user-{n}" for n in rng.integers(0, count // 3, count)],
         "card": [f"card-{n}" for n in rng.integers(0, count // 2, count)],
         "device": [f"device-{n}" for n in rng.integers(0, count // 2, count)],
-        "action": ["allow"] * count,
+        "is_sale": [True] * count,
         "charged_back_at": pa.array(charged_back, TIME),
         "is_fraud": is_fraud.tolist(),
     }

@@ -63,7 +63,7 @@ def test_labels_are_what_was_known_at_the_time() -> None:
                 None,
                 None,
             ],
-            "action": ["allow", "allow", "allow", "allow", "review", "decline", "allow"],
+            "is_sale": [True, True, True, True, False, False, True],
         }
     )
     labels = Labels.of(table, WINDOW)

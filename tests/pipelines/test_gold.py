@@ -278,6 +278,7 @@ def test_fraud_labels_are_of_the_shops_own_orders(gold: Gold, moment: Any) -> No
     assert json.loads(labels["held"]["features"]) == {"total": 53.02}
     assert labels["held"]["charged_back_at"] == moment(1, "18:00:00")
     assert labels["declined"]["features"] is None  # decided without features
+    assert {order for order, row in labels.items() if row["is_sale"]} == {"held"}
 
 
 def test_the_silver_checks_hold_and_find_what_is_wrong(gold: Gold, tmp_path: Path) -> None:

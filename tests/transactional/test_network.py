@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lakefront.settings import settings
 from transactional.platform import network
 
 
@@ -14,6 +15,7 @@ from transactional.platform import network
 def forget() -> Iterator[None]:
     """Each test reads its own file."""
     yield
+    settings.cache_clear()
     network.country_of.cache_clear()
     network._ranges.cache_clear()
 
@@ -40,6 +42,7 @@ def test_a_file_of_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forge
     file = tmp_path / "ranges.csv"
     file.write_text("network,country\n203.0.113.0/24,se\n198.51.100.0/25,NO\n2001:db8::/32,FI\n")
     monkeypatch.setenv("LAKEFRONT_NETWORK_RANGES", str(file))
+    settings.cache_clear()
     network.country_of.cache_clear()
     network._ranges.cache_clear()
     assert network.country_of("203.0.113.255") == "SE"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import csv
 import ipaddress
-import os
 from bisect import bisect_right
 from functools import lru_cache
 from pathlib import Path
+
+from lakefront.settings import settings
 
 SIMULATED_COUNTRIES = ("US", "GB", "DE", "FR", "CA", "NL", "BR", "NG", "IE", "ES", "IT", "SE", "PL", "IN", "CN", "RU")
 """Country of 10.<n>.0.0/16 is the entry n modulo the length of this table."""
@@ -48,7 +49,7 @@ def _in_file(address: Address) -> str | None:
 
 @lru_cache(maxsize=2)
 def _ranges(version: int) -> tuple[list[int], list[int], list[str]]:
-    file = os.environ.get("LAKEFRONT_NETWORK_RANGES")
+    file = settings().network_ranges
     if not file:
         return [], [], []
     with Path(file).open(newline="") as lines:
