@@ -54,8 +54,13 @@ def run(
     console.print(grid)
     for check in report.failed_checks:
         console.print(f"[yellow]check did not hold: {check}[/yellow]")
-    failed = [step.name for step in report.steps if step.outcome == "failed"]
-    console.print(f"failed: {', '.join(failed)}" if failed else f"all steps held, {report.seconds:.0f} s")
+    for step in report.steps:
+        if step.outcome == "failed":
+            console.print(
+                f"[red]{step.name} failed[/red]: {step.detail.splitlines()[0] if step.detail else 'see its log'}"
+            )
+    if report.ok:
+        console.print(f"all steps held, {report.seconds:.0f} s")
     if not report.ok:
         raise typer.Exit(1)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from lakefront.demo.stage import StepFailed
 
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_OF_A_TABLE = re.compile(r"\s*[\u2500-\u257f]")
 _NICENESS = "10"
 
 
@@ -37,8 +38,9 @@ async def lakefront(*arguments: str, log: Path, say: Callable[[str], None], nice
                 line = _COLOURS.sub("", raw.decode(errors="replace")).rstrip()
                 file.write(line + "\n")
                 if line.strip():
-                    last.append(line)
                     say(line.strip())
+                if line.strip() and not _OF_A_TABLE.match(line):
+                    last.append(line)
         status = await process.wait()
     except asyncio.CancelledError:
         await _end(process)
