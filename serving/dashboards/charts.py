@@ -28,8 +28,8 @@ def bars(values: Sequence[float], labels: Sequence[str], titles: Sequence[str]) 
             f'height="{height:.1f}" rx="2"><title>{escape(title)}</title></rect>'
         )
         if place % every == 0:
-            parts.append(
-                f'<text x="{left + step / 2:.1f}" y="{HEIGHT - 4}" text-anchor="middle">{escape(label)}</text>'
-            )
+            # the first label would be cut off if it stood in the middle of a narrow bar
+            at, anchor = (left + step * 0.1, "start") if place == 0 else (left + step / 2, "middle")
+            parts.append(f'<text x="{at:.1f}" y="{HEIGHT - 4}" text-anchor="{anchor}">{escape(label)}</text>')
     parts.append("</svg>")
     return Markup("".join(parts))  # noqa: S704 - every text in it was escaped above
