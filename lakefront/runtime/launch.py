@@ -1,9 +1,9 @@
 """What the supervisor runs for each line of the Procfile: ``python -m lakefront.runtime.launch NAME``.
 
-It ends what an earlier, killed run of the same process left behind, sends its output to the log file, asks the kernel for a
-signal when the supervisor dies, and then becomes the command of the Procfile. The log is a plain file, not a pipe through
-the supervisor: a busy API would cost the supervisor a fifth of a core. The environment is the supervisor's
-(``processes.environment``).
+It asks the kernel for a signal when the supervisor dies, sends its output to the log file, ends what an earlier, killed run
+of the same process left behind, and then becomes the command of the Procfile. The log is a plain file, not a pipe through
+the supervisor: a busy API would cost the supervisor a fifth of a core. The environment, with the mark by which a leftover
+is known, is what the supervisor gave (``processes.environment``, ``supervisor.configuration``).
 """
 
 from __future__ import annotations
@@ -35,13 +35,12 @@ def say(text: str) -> None:
 def launch(process: Process, home: Path) -> None:
     """Become the process. Returns only by an exception."""
     send_output_to_log(home, process.name)
+    orphans.die_with_parent(process.stop_signal)
     orphans.end(orphans.leftovers(home, process.name), stop_signal=process.stop_signal, said=say)
-    variables = {**os.environ, orphans.MARK: orphans.mark(home, process.name)}
-    arguments = process.arguments(variables)
+    arguments = process.arguments(dict(os.environ))
     say(f"starting {' '.join(arguments)}")
     os.chdir(CHECKOUT)
-    orphans.die_with_parent(process.stop_signal)
-    os.execvpe(arguments[0], arguments, variables)  # noqa: S606 - it is our own command
+    os.execvpe(arguments[0], arguments, os.environ)  # noqa: S606 - it is our own command
 
 
 if __name__ == "__main__":

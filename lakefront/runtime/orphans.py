@@ -10,7 +10,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -26,12 +26,32 @@ def die_with_parent(stop_signal: signal.Signals = signal.SIGTERM) -> None:
 
     The parent is the thread that started us, so call it only where that thread lives as long as its process.
     """
+    hear(stop_signal)
     if sys.platform != "linux":
         return
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(stop_signal))
     if os.getppid() != parent:  # it died in between
         os.kill(os.getpid(), stop_signal)
+
+
+def hear(stop_signal: signal.Signals) -> None:
+    """Let a signal end this process, and what it becomes, although whoever started us ignores or blocks it.
+
+    Both are inherited: a shell ignores SIGINT for what it runs in the background, and Dagster then SIGTERM too.
+    """
+    if signal.getsignal(stop_signal) == signal.SIG_IGN:
+        signal.signal(stop_signal, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [stop_signal])
+
+
+def everyone() -> Iterator[psutil.Process]:
+    """All processes, looked up anew: psutil's own iterator remembers a number's former bearer, and then spares the new one."""
+    for pid in psutil.pids():
+        try:
+            yield psutil.Process(pid)
+        except psutil.NoSuchProcess:
+            continue
 
 
 def mark(home: Path, process: str) -> str:
@@ -43,7 +63,7 @@ def leftovers(home: Path, process: str | None = None) -> list[psutil.Process]:
     """Living processes that carry the mark of a data folder (and process), without this one and those above it."""
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     found = []
-    for candidate in psutil.process_iter():
+    for candidate in everyone():
         try:
             value = candidate.environ().get(MARK, "") if candidate.pid not in own else ""
         except (psutil.Error, OSError):  # gone, or another user's

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from lakefront.runtime import system_user
+from lakefront.runtime import orphans, system_user
 
 SUPERUSER = "lakefront"
 MAJOR = 18
@@ -155,7 +155,7 @@ def clear_the_way(data: Path, seconds: float = 30.0) -> None:
 def _backends(data: Path) -> list[psutil.Process]:
     """Processes of PostgreSQL that work in this data folder."""
     found = []
-    for candidate in psutil.process_iter():
+    for candidate in orphans.everyone():
         try:
             if candidate.name() == "postgres" and candidate.cwd() == str(data):
                 found.append(candidate)

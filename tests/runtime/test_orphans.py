@@ -41,9 +41,11 @@ def start(code: str, home: Path, name: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
-def test_a_child_dies_with_its_killed_parent() -> None:
-    child = "import time; from lakefront.runtime import orphans; orphans.die_with_parent(); print('on', flush=True);"
-    child += " time.sleep(60)"
+def test_a_child_dies_with_its_killed_parent_though_it_was_started_to_ignore_signals() -> None:
+    child = (
+        "import signal, time; from lakefront.runtime import orphans; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        " orphans.die_with_parent(); print('on', flush=True); time.sleep(60)"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", PARENT.format(child=child)], stdout=subprocess.PIPE, text=True
     ) as parent:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 import redis
@@ -21,8 +22,12 @@ SERVERS = [process for process in processes.procfile() if process.is_server]
 
 
 @pytest.fixture
-def running(lakefront_home: Path, whole_machine: None) -> Iterator[tuple[Settings, Supervisor]]:
+def running(
+    lakefront_home: Path, whole_machine: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Settings, Supervisor]]:
     """PostgreSQL and both Redis under a supervisor, without the rest of the Procfile."""
+    for name in ("DATABASE_URL", "BUS_URL", "STORE_URL"):  # of the session's own servers: these shall be embedded
+        monkeypatch.delenv(f"LAKEFRONT_{name}", raising=False)
     chosen = choice.choose(choice.Wishes(), lambda _: None)
     choice.write(chosen)
     supervisor = Supervisor(chosen)
@@ -84,9 +89,26 @@ def test_a_killed_supervisor_takes_its_processes_along_and_the_next_start_works(
     wait_for(lambda: supervisor.pid() is None)
     assert machine.current_supervisor() is None, "the pid file that is left does not deceive"
     machine.clear_leftovers(chosen.home, lambda _: None)
-    assert not [pid for pid in pids if orphans.is_alive(pid)]
+    assert not [
+        psutil.Process(pid).as_dict(["pid", "ppid", "status", "cmdline"]) for pid in pids if orphans.is_alive(pid)
+    ]
     bring_up(chosen, supervisor)
     assert all(each.state in ("RUNNING", "STARTING") for each in supervisor.states())
+
+
+def test_a_supervisor_killed_while_its_processes_start_leaves_none(running: tuple[Settings, Supervisor]) -> None:
+    chosen, supervisor = running
+    for process in SERVERS:
+        supervisor.stop_process(process)
+        supervisor.start_process(process)
+    pids = [each.pid for each in supervisor.states() if each.pid]
+    assert pids
+    number = supervisor.pid()
+    assert number is not None
+    os.kill(number, signal.SIGKILL)
+    wait_for(lambda: supervisor.pid() is None)
+    machine.clear_leftovers(chosen.home, lambda _: None)
+    assert not [pid for pid in pids if orphans.is_alive(pid)]
 
 
 def test_a_redis_that_outlived_its_supervisor_is_ended_before_the_next_start(
