@@ -14,6 +14,7 @@ from transactional.events import api as events
 from transactional.health import api as health
 from transactional.inventory import api as inventory
 from transactional.orders import api as orders
+from transactional.orders import updates_api as order_updates
 from transactional.payments import api as payments
 from transactional.platform.docs import DESCRIPTION, describe, serve_documentation
 from transactional.platform.errors import install_error_handlers
@@ -34,6 +35,7 @@ _DOMAINS = (
     carts,
     pricing,
     orders,
+    order_updates,
     payments,
     inventory,
     accounts,

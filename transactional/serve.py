@@ -34,7 +34,7 @@ def main() -> None:
         port=chosen.api_port,
         workers=chosen.api_workers,
         loop=Loops.uvloop,
-        websockets=False,
+        websockets=True,
         respawn_failed_workers=True,
         respawn_interval=0.2,
         workers_kill_timeout=10,

@@ -39,6 +39,9 @@ COMMANDS = {
     "import": Entry("transactional.importers.command:app", FILL, "Take over a real order log."),
     "simulate": Entry("simulator.command:app", FILL, "Send simulated shoppers through the public API."),
     "pipeline": Entry("pipelines.command:app", WORK, "Run the data pipeline from bronze to published models."),
+    "orders": Entry(
+        "transactional.orders.command:app", WORK, "Check orders against their histories, look at one as it was."
+    ),
     "models": Entry("models.command:app", WORK, "List, promote and roll back model versions."),
     "bus": Entry("lakefront.bus.command:app", WORK, "Look at the event bus and its dead letters."),
     "bench": Entry("bench.command:bench", WORK, "Measure, beside what the bare engines reach."),

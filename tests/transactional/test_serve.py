@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -13,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import psutil
 import pytest
 
+from lakefront.ids import new_id
 from lakefront.runtime import ports
+from lakefront.secrets import load_secrets
 
 HEAVY = ("feast", "pandas", "sklearn", "implicit", "pyspark", "lightgbm", "pyarrow", "sqlalchemy", "dagster", "duckdb")
 
@@ -37,6 +41,7 @@ class Server:
 
     process: subprocess.Popen[bytes]
     url: str
+    home: Path
 
     def workers(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children()
@@ -69,7 +74,7 @@ def server(
         process = subprocess.Popen(
             [sys.executable, "-m", "transactional.serve"], env=environment, stdout=log, stderr=log
         )
-    started = Server(process, f"http://127.0.0.1:{port}")
+    started = Server(process, f"http://127.0.0.1:{port}", tmp_path)
     try:
         wait_for(lambda: httpx.get(f"{started.url}/health/ready").status_code == 200 and len(started.workers()) == 2)
         yield started
@@ -113,3 +118,45 @@ def test_it_stops_when_asked(server: Server) -> None:
     assert server.process.wait(15) == 0
     _, alive = psutil.wait_procs(workers, timeout=2)
     assert alive == []
+
+
+async def order_in(shop: aiohttp.ClientSession, internal: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """A confirmed order of a guest, and the guest's headers."""
+    product = {"sku": f"SKU-{new_id()}", "title": "Watched", "category": "tests", "price": "5.00", "stock": {"main": 3}}
+    async with shop.post("/api/v1/products", json={"products": [product]}, headers=internal) as answer:
+        product_id = (await answer.json())["items"][0]["product_id"]
+    guest = {"X-Session-Id": f"session-{new_id()}"}
+    body = {
+        "items": [{"product_id": product_id, "quantity": 1}],
+        "shipping_address": {"street": "1 Way", "city": "Seattle", "state": "WA", "zip": "98101", "country": "US"},
+        "payment_method": "tok_visa",
+    }
+    async with shop.post("/api/v1/orders", json=body, headers=guest) as answer:
+        assert answer.status == 201, await answer.text()
+        return (await answer.json())["order_id"], guest
+
+
+async def test_an_order_is_watched_by_web_socket_and_by_events_from_any_worker(server: Server) -> None:
+    internal = {"X-Internal-Key": load_secrets(server.home).internal_key}
+    async with aiohttp.ClientSession(server.url) as shop:
+        order_id, guest = await order_in(shop, internal)
+        path = f"/api/v1/orders/{order_id}"
+        browser = ("lakefront.orders", f"session.{guest['X-Session-Id']}")
+        async with (
+            shop.ws_connect(f"{path}/live", protocols=browser) as socket,
+            shop.get(f"{path}/updates", headers=guest) as events,
+        ):
+            assert socket.protocol == "lakefront.orders"
+            heard = [(await socket.receive_json(timeout=10))["status"] for _ in range(2)]
+            async with shop.put(f"{path}/cancel", headers=guest) as answer:
+                assert answer.status == 200
+            heard.append((await socket.receive_json(timeout=10))["status"])
+            assert heard == ["pending", "confirmed", "cancelled"]
+            assert (await socket.receive(timeout=10)).type == aiohttp.WSMsgType.CLOSE
+            stream = (await asyncio.wait_for(events.read(), 10)).decode()
+        assert [line for line in stream.splitlines() if line.startswith("id:")] == ["id: 1", "id: 2", "id: 3"]
+        async with shop.ws_connect(f"{path}/live", headers={"X-Session-Id": "somebody-else"}) as socket:
+            closed = await socket.receive(timeout=10)
+            assert (closed.data, closed.extra) == (4404, "order_not_found")
+        async with shop.put(f"{path}/status", json={"status": "shipped"}, headers=internal) as answer:
+            assert answer.status == 409

@@ -213,7 +213,7 @@ class _Import:
         self._copy("order_lines", rows.LINE_COLUMNS, (line for order in orders for line in order.lines))
         self._copy(
             "order_history", rows.HISTORY_COLUMNS,
-            (rows.history_row(order.row[0], fact) for order in orders for fact in order.facts),
+            (row for order in orders for row in rows.history_rows(order)),
         )  # fmt: skip
         self._tell([fact for order in orders for fact in order.facts])
 

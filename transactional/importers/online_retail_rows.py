@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from lakefront.contracts.commerce import (
     OrderPlaced,
     OrderStatusChanged,
@@ -21,6 +23,7 @@ from lakefront.contracts.commerce import (
 from lakefront.ids import new_id
 from lakefront.money import line_total
 from transactional.importers.countries import country_code
+from transactional.orders.history import PERSONAL
 from transactional.platform.outbox import Fact
 
 SOURCE = "transactional.importers"
@@ -38,7 +41,7 @@ ORDER_COLUMNS = (
     "placed_at", "updated_at",
 )  # fmt: skip
 LINE_COLUMNS = ("order_id", "line_number", "product_id", "sku", "title", "quantity", "unit_price", "total")
-HISTORY_COLUMNS = ("order_id", "sequence", "fact", "data", "occurred_at")
+HISTORY_COLUMNS = ("order_id", "sequence", "fact", "data", "changes", "occurred_at")
 
 
 @lru_cache(maxsize=100_000)
@@ -187,6 +190,17 @@ def past_order(lines: Sequence[tuple[Any, ...]], customer: Customer, products: M
     return PastOrder(row, rows, facts, order_total)
 
 
-def history_row(order_id: UUID, fact: Fact) -> tuple[Any, ...]:
-    """A fact as the order's own history keeps it."""
-    return order_id, fact.sequence, fact.data.event_type, fact.data.model_dump_json(), fact.occurred_at
+def history_rows(order: PastOrder) -> list[tuple[Any, ...]]:
+    """The facts of an order as its own history keeps them: placed with its columns and lines, then delivered."""
+    columns = dict(zip(ORDER_COLUMNS, order.row, strict=True))
+    kept = {name: value for name, value in columns.items() if name not in PERSONAL}
+    lines = [dict(zip(LINE_COLUMNS, line, strict=True)) for line in order.lines]
+    changes = (
+        {"order": kept | {"status": "pending", "version": 1}, "lines": lines},
+        {"order": {"status": "delivered"}},
+    )
+    return [
+        (order.row[0], fact.sequence, fact.data.event_type, fact.data.model_dump_json(),
+         orjson.dumps(changed, default=str).decode(), fact.occurred_at)
+        for fact, changed in zip(order.facts, changes, strict=True)
+    ]  # fmt: skip

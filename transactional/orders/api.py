@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
 
 from lakefront.telemetry import correlation_id
 from transactional.orders import service
 from transactional.orders.checkout import service as checkout
 from transactional.orders.checkout.saga import Answer
 from transactional.orders.schemas import (
+    HistoryAnswer,
     OrderAnswer,
     OrderDetail,
     OrderRequest,
@@ -75,6 +77,20 @@ async def cancel_order(order_id: UUID, core: CoreDep, caller: CallerDep) -> Stat
 @router.get("/{order_id}/tracking", summary="Where an order is", responses=responses(401, 404))
 async def track_order(order_id: UUID, core: CoreDep, caller: CallerDep) -> TrackingAnswer:
     return TrackingAnswer.model_validate(await service.tracking(core, caller, order_id))
+
+
+@router.get(
+    "/{order_id}/history",
+    summary="Every fact of an order, and the order as it was",
+    description="For merchandisers. `sequence` shows the order after that fact, `as_of` at that moment; without either, as "
+    "it is now. What names a person is not part of a history.",
+    responses=responses(401, 403, 404),
+)
+async def order_history(
+    order_id: UUID, core: CoreDep, _: MerchandiserDep,
+    sequence: Annotated[int | None, Query(ge=1, examples=[1])] = None, as_of: datetime | None = None,
+) -> HistoryAnswer:  # fmt: skip
+    return HistoryAnswer.model_validate(await service.history(core, order_id, sequence, as_of))
 
 
 @router.post(

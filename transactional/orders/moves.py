@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from lakefront.contracts.commerce import OrderStatus
-from transactional.orders import store
+from transactional.orders import projection, store
 from transactional.orders.events import status_changed
 from transactional.orders.states import check_move
 from transactional.platform.database import Connection
 from transactional.platform.outbox import outbox_rows
 from transactional.platform.query import first, jsonb
+
+SNAPSHOT_EVERY = 10
+"""An order usually has five facts; only a long history is worth a snapshot."""
 
 
 class OrderMoved(RuntimeError):
@@ -28,8 +33,12 @@ async def move(
     version: int,
     now: datetime,
     reason: str | None = None,
+    lines: Sequence[dict[str, Any]] = (),
 ) -> None:
-    """Move the order on; ``version`` is the one it has because of it. Raises OrderMoved, IllegalMove."""
+    """Move the order on; ``version`` is the one it has because of it, ``lines`` what changes of its lines.
+
+    Raises OrderMoved, IllegalMove.
+    """
     check_move(previous, status)
     fact = status_changed(order_id, user, previous, status, version=version, now=now, reason=reason)
     partitions, envelopes = outbox_rows([fact])
@@ -44,9 +53,12 @@ async def move(
             "now": now,
             "fact": fact.data.event_type,
             "fact_data": jsonb(fact.data.model_dump(mode="json")),
+            "changes": jsonb({"order": {"status": status}, "lines": list(lines)}),
             "partitions": partitions,
             "envelopes": envelopes,
         },
     )
     if not done or not done["moved"]:
         raise OrderMoved(f"order {order_id} is no longer {previous} at version {version - 1}")
+    if version % SNAPSHOT_EVERY == 0:
+        await projection.take_snapshot(connection, order_id, now)

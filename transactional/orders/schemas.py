@@ -137,6 +137,27 @@ class TrackingAnswer(BaseModel):
     history: list[TrackingStep]
 
 
+class RecordedFact(BaseModel):
+    sequence: int
+    fact: str = Field(examples=["commerce.order.status_changed.v1"])
+    data: dict[str, Any]
+    occurred_at: datetime
+
+
+class PastState(BaseModel):
+    """An order's own columns, and its lines', after a fact."""
+
+    sequence: int
+    order: dict[str, Any]
+    lines: list[dict[str, Any]]
+
+
+class HistoryAnswer(BaseModel):
+    order_id: UUID
+    facts: list[RecordedFact]
+    state: PastState
+
+
 class ReviewRequest(Strict):
     """A person's decision on an order that is held for review."""
 

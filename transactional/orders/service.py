@@ -11,16 +11,17 @@ from uuid import UUID
 from lakefront.contracts.commerce import OrderStatus
 from lakefront.money import money_text
 from transactional.inventory import service as inventory
-from transactional.orders import store
+from transactional.orders import projection, store
 from transactional.orders.access import check_owner
 from transactional.orders.errors import NotInThisStatus, StillRunning
+from transactional.orders.history import BrokenHistory
 from transactional.orders.moves import OrderMoved, move
 from transactional.orders.states import CANCELLABLE, MOVES
 from transactional.payments import changes
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
-from transactional.platform.errors import not_found
+from transactional.platform.errors import Problem, not_found
 from transactional.platform.query import Row, first, rows
 
 Then = Callable[[Connection, Row, datetime], Awaitable[None]]
@@ -54,6 +55,29 @@ async def order_of(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]
             for line in order["items"] or []
         ],
     }
+
+
+async def check_visible(core: Core, caller: Caller, order_id: UUID) -> None:
+    """Raise Problem 404 unless the order is there and the caller's."""
+    async with core.db.connection() as connection:
+        order = await first(connection, store.OWNER, {"order_id": order_id})
+    if order is None:
+        raise not_found("order", order_id)
+    check_owner(caller, order, order_id)
+
+
+async def history(core: Core, order_id: UUID, sequence: int | None, as_of: datetime | None) -> dict[str, Any]:
+    """Every fact of an order, and the order as it was after one of them, or at a moment of business time."""
+    async with core.db.connection() as connection:
+        facts = await rows(connection, store.HISTORY, {"order_id": order_id})
+        if not facts:
+            raise not_found("order", order_id)
+        try:
+            state = await projection.state_of(connection, order_id, sequence=sequence, moment=as_of)
+        except BrokenHistory as before:
+            placed = facts[0]["occurred_at"].isoformat()
+            raise Problem(404, "not_found", "The order did not exist then", f"It was placed at {placed}.") from before
+    return {"order_id": order_id, "facts": facts, "state": state.document()}
 
 
 async def tracking(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]:

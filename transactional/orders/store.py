@@ -35,11 +35,21 @@ WITH moved AS (
      WHERE id = %(order_id)s AND status = %(previous)s AND version = %(version)s - 1
     RETURNING id
 ), history AS (
-    INSERT INTO order_history (order_id, sequence, fact, data, occurred_at)
-    SELECT id, %(version)s, %(fact)s, %(fact_data)s, %(now)s FROM moved
+    INSERT INTO order_history (order_id, sequence, fact, data, changes, occurred_at)
+    SELECT id, %(version)s, %(fact)s, %(fact_data)s, %(changes)s, %(now)s FROM moved
 ), told AS (
     INSERT INTO outbox (partition, envelope)
     SELECT t.* FROM moved, unnest(%(partitions)s::smallint[], %(envelopes)b::text[]) AS t
 )
 SELECT count(*) AS moved FROM moved
 """
+
+# What came after a given place in each of several histories: who watches orders asks for all of them at once.
+NEWS = """
+SELECT h.order_id, h.sequence, h.data ->> 'status' AS status, h.data ->> 'reason' AS reason, h.occurred_at
+  FROM unnest(%(order_ids)s::uuid[], %(after)s::bigint[]) AS seen (order_id, sequence)
+  JOIN order_history h ON h.order_id = seen.order_id AND h.sequence > seen.sequence
+ ORDER BY h.order_id, h.sequence
+"""
+
+OWNER = "SELECT user_id, session FROM orders WHERE id = %(order_id)s"

@@ -14,6 +14,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
 
 from lakefront.secrets import secrets
 from lakefront.settings import settings
@@ -91,8 +92,8 @@ def address_of(forwarded: str | None, peer: str) -> str:
     return peer
 
 
-def caller_of(request: Request) -> Caller:
-    """Who sent a request. Raises Problem 401 for a bad token, 400 for a bad session or device id."""
+def caller_of(request: HTTPConnection) -> Caller:
+    """Who sent a request, or opened a WebSocket. Raises Problem 401 for a bad token, 400 for a bad session or device id."""
     headers = request.headers
     identity = identity_of(headers.get("authorization"))
     session = headers.get("x-session-id")

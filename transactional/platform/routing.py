@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 
 from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIWebSocketRoute
 
 _COPIED = [
     name
@@ -21,6 +21,11 @@ _COPIED = [
 def join(app: FastAPI, router: APIRouter, prefix: str) -> None:
     """Add a router's routes to the application, each with its full path."""
     for route in router.routes:
+        if isinstance(route, APIWebSocketRoute):
+            app.router.routes.append(
+                APIWebSocketRoute(prefix + route.path, route.endpoint, dependency_overrides_provider=app)
+            )
+            continue
         if not isinstance(route, APIRoute):
             raise TypeError(f"{route!r} cannot be joined: routers of the domains hold plain routes only")
         settings = {name: getattr(route, name) for name in _COPIED if hasattr(route, name)}

@@ -62,12 +62,13 @@ class TelemetryMiddleware:
         sent, traceparent, size = _sent(scope)
         correlation = sent or str(new_id())
         token = correlation_id.set(correlation)
-        status = 0
+        status, is_stream = 0, False
 
         async def observed(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_stream
             if message["type"] == "http.response.start":
                 status = message["status"]
+                is_stream = _is_stream(message)
                 message["headers"] = [*message.get("headers", ()), (b"x-correlation-id", correlation.encode())]
             await send(message)
 
@@ -88,19 +89,20 @@ class TelemetryMiddleware:
                 raise  # the answer has begun; the server must cut the connection
             await problem_response(_internal_error())(scope, receive, observed)
         finally:
-            self._finish(scope, span, status, time.perf_counter() - began)
+            self._finish(scope, span, status, time.perf_counter() - began, is_stream)
             if span_token is not None:
                 context.detach(span_token)
             correlation_id.reset(token)
 
-    def _finish(self, scope: Scope, span: trace.Span | None, status: int, seconds: float) -> None:
+    def _finish(self, scope: Scope, span: trace.Span | None, status: int, seconds: float, is_stream: bool) -> None:
         route = route_of(scope)
         method = scope["method"]
         key = (method, route, status)
         child = self._children.get(key)
         if child is None:
             child = self._children[key] = REQUESTS.labels(method, route, str(status))
-        child.observe(seconds)
+        if not is_stream:  # how long somebody listens is no latency
+            child.observe(seconds)
         if span is not None:
             span.update_name(f"{method} {route}")
             span.set_attribute("http.request.method", method)
@@ -128,6 +130,12 @@ def _sent(scope: Scope) -> tuple[str | None, str | None, int | None]:
         elif name == b"transfer-encoding":
             size = None
     return correlation, traceparent, size
+
+
+def _is_stream(start: Message) -> bool:
+    return any(
+        name == b"content-type" and value.startswith(b"text/event-stream") for name, value in start.get("headers", ())
+    )
 
 
 def _internal_error() -> Problem:

@@ -21,6 +21,7 @@ from transactional.orders.checkout import store
 from transactional.orders.checkout.quote import Asked, Quote
 from transactional.orders.checkout.saga import Context, Saga, lease_end
 from transactional.orders.events import SOURCE
+from transactional.orders.history import PERSONAL
 from transactional.orders.schemas import OrderRequest
 from transactional.payments.gateways.registry import DEFAULT_GATEWAY
 from transactional.platform.authentication import Caller
@@ -130,6 +131,7 @@ async def place(
             "billing_address": jsonb((request.billing_address or request.shipping_address).model_dump()),
             "fact": placed.event_type,
             "fact_data": jsonb(placed.model_dump(mode="json")),
+            "personal": PERSONAL,
             "payment_id": UUID(saga.context["payment_id"]),
             "gateway": saga.context["gateway"],
             "method_token": request.payment_method,

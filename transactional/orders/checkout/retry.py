@@ -48,7 +48,14 @@ async def _reopen(core: Core, connection: Connection, caller: Caller, order_id: 
     context, parties = _context(caller, order, method, now)
     version = order["version"] + 1
     user = UUID(context["user"]) if context["user"] else None
-    await move(connection, order_id, user, "failed", "pending", version=version, now=now, reason="payment_retried")
+    reservations = {row["product_id"]: str(row["reservation_id"]) for row in taken}
+    changed = [
+        {"line_number": line["line_number"], "reservation_id": reservations[line["product_id"]]} for line in lines
+    ]
+    await move(
+        connection, order_id, user, "failed", "pending",
+        version=version, now=now, reason="payment_retried", lines=changed,
+    )  # fmt: skip
     reopened = await first(connection, store.REOPEN, _parameters(order, order_id, context, parties, taken, now))
     assert reopened is not None, "the checkout's row is locked"
     return Saga(order["id"], order_id, reopened["epoch"], "assessing", context)

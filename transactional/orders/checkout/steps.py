@@ -193,6 +193,9 @@ async def settle(core: Core, saga: Saga, charge: Charge) -> Answer:
         "tracking_number": tracking,
         "fact": moved.data.event_type,
         "fact_data": jsonb(moved.data.model_dump(mode="json")),
+        "changes": jsonb(
+            {"order": {"status": status, "estimated_delivery": iso(estimated_delivery), "tracking_number": tracking}}
+        ),
         "payment_id": UUID(context["payment_id"]),
         "gateway_reference": charge.reference,
         "capture_id": None if in_review else new_id(),

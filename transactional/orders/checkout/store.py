@@ -66,12 +66,17 @@ WITH line AS (
     SELECT order_id, %(user_id)s::uuid, %(session)s, 'pending', %(currency)s, %(total)s, %(shipping_address)s,
            %(billing_address)s, %(now)s, %(now)s
       FROM saga
+    RETURNING *
 ), ordered AS (
     INSERT INTO order_lines (order_id, line_number, product_id, sku, title, quantity, unit_price, total, reservation_id)
     SELECT order_id, line_number, product_id, sku, title, quantity, unit_price, total, reservation_id FROM saga, line
+    RETURNING *
 ), history AS (
-    INSERT INTO order_history (order_id, sequence, fact, data, occurred_at)
-    SELECT order_id, 1, %(fact)s, %(fact_data)s, %(now)s FROM saga
+    INSERT INTO order_history (order_id, sequence, fact, data, changes, occurred_at)
+    SELECT o.id, 1, %(fact)s, %(fact_data)s,
+           jsonb_build_object('order', to_jsonb(o) - %(personal)s::text[],
+                              'lines', (SELECT jsonb_agg(to_jsonb(l)) FROM ordered l)), %(now)s
+      FROM placed o
 ), payment AS (
     INSERT INTO payments (id, order_id, status, amount, currency, gateway, method_token, device, card, address,
                           created_at, updated_at)
@@ -135,8 +140,8 @@ WITH held AS (
            tracking_number = %(tracking_number)s, updated_at = %(now)s
       FROM moved WHERE o.id = %(order_id)s
 ), history AS (
-    INSERT INTO order_history (order_id, sequence, fact, data, occurred_at)
-    SELECT %(order_id)s, %(order_version)s, %(fact)s, %(fact_data)s, %(now)s FROM moved
+    INSERT INTO order_history (order_id, sequence, fact, data, changes, occurred_at)
+    SELECT %(order_id)s, %(order_version)s, %(fact)s, %(fact_data)s, %(changes)s, %(now)s FROM moved
 ), paid AS (
     UPDATE payments p SET status = 'authorized', gateway_reference = %(gateway_reference)s, version = 1, updated_at =
     %(now)s
@@ -205,7 +210,7 @@ SELECT epoch FROM moved
 """
 
 LINES = """
-SELECT l.product_id, l.sku, l.title, l.quantity, l.unit_price, l.total
+SELECT l.line_number, l.product_id, l.sku, l.title, l.quantity, l.unit_price, l.total
   FROM order_lines l WHERE l.order_id = %(order_id)s ORDER BY l.line_number
 """
 
