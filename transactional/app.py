@@ -14,6 +14,7 @@ from transactional.events import api as events
 from transactional.health import api as health
 from transactional.inventory import api as inventory
 from transactional.orders import api as orders
+from transactional.orders.checkout import api as checkout
 from transactional.payments import api as payments
 from transactional.platform.docs import DESCRIPTION, describe, serve_documentation
 from transactional.platform.errors import install_error_handlers
@@ -22,6 +23,7 @@ from transactional.platform.limits import RateLimitMiddleware
 from transactional.platform.routing import join
 from transactional.platform.telemetry import TelemetryMiddleware
 from transactional.pricing import api as pricing
+from transactional.promotions import api as promotions
 from transactional.recommendations import api as recommendations
 from transactional.simulation import api as simulation
 
@@ -34,7 +36,9 @@ _DOMAINS = (
     carts,
     pricing,
     orders,
+    checkout,
     payments,
+    promotions,
     inventory,
     accounts,
     simulation,
@@ -49,6 +53,7 @@ _TAGS = [
         "payments",
         "recommendations",
         "pricing",
+        "promotions",
         "inventory",
         "events",
     )

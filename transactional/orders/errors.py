@@ -15,6 +15,15 @@ class PriceChanged(Problem):
         super().__init__(409, "price_changed", "A price has changed", "The quote holds the prices of now.", quote=quote)
 
 
+class TotalChanged(Problem):
+    """The total that the client expects no longer holds; carries the new quote."""
+
+    def __init__(self, quote: dict[str, Any]) -> None:
+        super().__init__(
+            409, "total_changed", "The total has changed", "The quote holds the total of now.", quote=quote
+        )
+
+
 class CartEmpty(Problem):
     """There is nothing to order: perhaps another request has just ordered it."""
 

@@ -11,7 +11,9 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lakefront.contracts.commerce import OrderStatus
+from transactional.platform.amounts import RequestedAmount
 from transactional.platform.examples import EXAMPLE_PRODUCT_ID
+from transactional.promotions.schemas import CouponCode
 
 _CARD_NUMBER = re.compile(r"^[0-9 -]{12,23}$")
 
@@ -61,22 +63,65 @@ ORDER_EXAMPLE: dict[str, Any] = {
 }
 
 
-class OrderRequest(Strict):
+class Purchase(Strict):
+    """What is bought, and on which terms: the part that a quote and an order have in common."""
+
+    items: Annotated[list[Item], Field(min_length=1, max_length=100)] | None = None
+    cart_id: UUID | None = None
+    coupon_code: CouponCode | None = None
+    expected_total: RequestedAmount | None = Field(
+        None, description="The total that you expect; where it no longer holds, the answer is 409 total_changed."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Purchase:
+        if (self.items is None) == (self.cart_id is None):
+            raise ValueError("name either items or a cart_id")
+        return self
+
+
+class OrderRequest(Purchase):
     """An order of the named items, or of a cart."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [ORDER_EXAMPLE]})
 
-    items: Annotated[list[Item], Field(min_length=1, max_length=100)] | None = None
-    cart_id: UUID | None = None
     shipping_address: Address
     billing_address: Address | None = None
     payment_method: PaymentMethod
 
-    @model_validator(mode="after")
-    def _one_source(self) -> OrderRequest:
-        if (self.items is None) == (self.cart_id is None):
-            raise ValueError("name either items or a cart_id")
-        return self
+
+class QuoteRequest(Purchase):
+    """What an order would cost."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"items": [{"product_id": EXAMPLE_PRODUCT_ID, "quantity": 2}]}]},
+    )
+
+
+class QuotedLine(BaseModel):
+    """A line; ``total`` is what remains after its share of the discount."""
+
+    product_id: UUID
+    sku: str
+    title: str
+    quantity: int
+    unit_price: str = Field(examples=["12.50"])
+    discount: str = Field(examples=["2.50"])
+    total: str = Field(examples=["22.50"])
+
+
+class QuoteAnswer(BaseModel):
+    """What an order costs now: ``subtotal - discount + shipping + tax = total``, to the cent."""
+
+    currency: str = Field(examples=["USD"])
+    items: list[QuotedLine]
+    subtotal: str = Field(examples=["25.00"], description="The lines before any discount.")
+    discount: str = Field(examples=["2.50"])
+    shipping: str = Field(examples=["0.00"])
+    tax: str = Field(examples=["0.00"])
+    total: str = Field(examples=["22.50"])
+    coupon_code: str | None = Field(examples=["SPRING-10"])
 
 
 class OrderItem(BaseModel):
@@ -85,7 +130,17 @@ class OrderItem(BaseModel):
     title: str
     quantity: int
     unit_price: str
+    discount: str | None = Field(None, description="Share of the order's discount, already taken off the total.")
     total: str
+
+
+class Charges(BaseModel):
+    """The parts of the total: ``subtotal - discount + shipping + tax``."""
+
+    subtotal: str = Field(examples=["59.98"])
+    discount: str = Field(examples=["0.00"])
+    shipping: str = Field(examples=["0.00"])
+    tax: str = Field(examples=["0.00"])
 
 
 class FraudAnswer(BaseModel):
@@ -98,6 +153,7 @@ class OrderAnswer(BaseModel):
     order_id: UUID
     status: OrderStatus
     total_amount: str = Field(examples=["59.98"])
+    charges: Charges | None = None
     currency: str = Field(examples=["USD"])
     estimated_delivery: datetime | None
     tracking_number: str | None = Field(examples=["LF123456789ABC"])
@@ -113,6 +169,7 @@ class OrderDetail(BaseModel):
     order_id: UUID
     status: OrderStatus
     total_amount: str
+    charges: Charges
     currency: str
     placed_at: datetime
     estimated_delivery: datetime | None

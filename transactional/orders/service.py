@@ -22,6 +22,7 @@ from transactional.platform.core import Core
 from transactional.platform.database import Connection
 from transactional.platform.errors import not_found
 from transactional.platform.query import Row, first, rows
+from transactional.promotions import service as promotions
 
 Then = Callable[[Connection, Row, datetime], Awaitable[None]]
 
@@ -33,11 +34,12 @@ async def order_of(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]
     if order is None:
         raise not_found("order", order_id)
     check_owner(caller, order, order_id)
-    currency = order["currency"]
+    currency, items = order["currency"], order["items"] or []
     return {
         "order_id": order["id"],
         "status": order["status"],
         "total_amount": money_text(order["total"], currency),
+        "charges": _charges(order, items),
         "currency": currency,
         "placed_at": order["placed_at"],
         "estimated_delivery": order["estimated_delivery"],
@@ -49,11 +51,19 @@ async def order_of(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]
             {
                 **line,
                 "unit_price": money_text(Decimal(line["unit_price"]), currency),
+                "discount": money_text(Decimal(line["discount"]), currency),
                 "total": money_text(Decimal(line["total"]), currency),
             }
-            for line in order["items"] or []
+            for line in items
         ],
     }
+
+
+def _charges(order: Row, items: list[dict[str, Any]]) -> dict[str, str]:
+    """The parts of the order's total; the lines' totals are after their share of the discount."""
+    parts = {name: order[name] for name in ("discount", "shipping", "tax")}
+    parts["subtotal"] = sum((Decimal(line["total"]) for line in items), order["discount"])
+    return {name: money_text(amount, order["currency"]) for name, amount in parts.items()}
 
 
 async def tracking(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]:
@@ -157,6 +167,7 @@ def _give_back(order_id: UUID, reason: str) -> Then:
         await changes.give_back(connection, order_id, now, reason)
         held = await rows(connection, store.LOCK_RESERVATIONS, {"order_id": order_id})
         await inventory.release(connection, [row["id"] for row in held], now)
+        await promotions.release(connection, order_id, now)
 
     return then
 

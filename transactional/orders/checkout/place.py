@@ -18,7 +18,7 @@ from lakefront.telemetry import correlation_id
 from transactional.inventory.events import SOURCE as INVENTORY
 from transactional.inventory.service import HARD_RESERVATION
 from transactional.orders.checkout import store
-from transactional.orders.checkout.quote import Asked, Quote
+from transactional.orders.checkout.quote import Asked, Quote, scope_of
 from transactional.orders.checkout.saga import Context, Saga, lease_end
 from transactional.orders.events import SOURCE
 from transactional.orders.schemas import OrderRequest
@@ -73,11 +73,6 @@ def request_hash(request: OrderRequest) -> bytes:
     return hashlib.sha256(orjson.dumps(request.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).digest()
 
 
-def scope_of(caller: Caller) -> str:
-    """Whose idempotency keys these are: the account's or the guest session's."""
-    return f"user:{caller.user_id}" if caller.user_id else f"session:{caller.session}"
-
-
 async def place(
     core: Core,
     connection: Connection,
@@ -105,7 +100,9 @@ async def place(
             "titles": [line.title for line in lines],
             "warehouses": [line.warehouse for line in lines],
             "quantities": [line.quantity for line in lines],
+            "listed_prices": [line.listed_price for line in lines],
             "unit_prices": [line.unit_price for line in lines],
+            "discounts": [line.discount for line in lines],
             "totals": [line.total for line in lines],
             "reservation_ids": [new_id() for _ in lines],
             "stock_partitions": partitions[1:],
@@ -125,6 +122,9 @@ async def place(
             "user_id": caller.user_id,
             "session": caller.session,
             "currency": quoted.currency,
+            "discount": quoted.discount,
+            "shipping": quoted.shipping,
+            "tax": quoted.tax,
             "total": quoted.total,
             "shipping_address": jsonb(request.shipping_address.model_dump()),
             "billing_address": jsonb((request.billing_address or request.shipping_address).model_dump()),
@@ -166,6 +166,8 @@ def _context(caller: Caller, request: OrderRequest, quoted: Quote, parties: Part
         action=None,
         unknown_since=None,
         correlation_id=correlation_id.get(),
+        charges=quoted.charges(),
+        coupon=quoted.coupon is not None,
     )
 
 
@@ -177,6 +179,7 @@ def _item(quoted: Quote, number: int) -> dict[str, Any]:
         "title": line.title,
         "quantity": line.quantity,
         "unit_price": money_text(line.unit_price, quoted.currency),
+        "discount": money_text(line.discount, quoted.currency),
         "total": money_text(line.total, quoted.currency),
     }
 
@@ -196,6 +199,7 @@ def _placed(saga: Saga, caller: Caller, quoted: Quote, parties: Parties) -> Orde
                 quantity=line.quantity,
                 unit_price=line.unit_price,
                 total=line.total,
+                discount=line.discount or None,
             )
             for line in quoted.lines
         ],
@@ -207,6 +211,9 @@ def _placed(saga: Saga, caller: Caller, quoted: Quote, parties: Parties) -> Orde
         shipping_country=parties.shipping_country,
         network_country=parties.network_country,
         email_domain=caller.email_domain,
+        discount=quoted.discount or None,
+        shipping=quoted.shipping or None,
+        tax=quoted.tax or None,
     )
 
 

@@ -22,6 +22,7 @@ from transactional.platform.core import Core
 from transactional.platform.database import Connection
 from transactional.platform.errors import not_found
 from transactional.platform.query import Row, first, jsonb, rows
+from transactional.promotions import service as promotions
 
 
 async def pay(core: Core, caller: Caller, order_id: UUID, method: str) -> Answer:
@@ -49,6 +50,8 @@ async def _reopen(core: Core, connection: Connection, caller: Caller, order_id: 
     version = order["version"] + 1
     user = UUID(context["user"]) if context["user"] else None
     await move(connection, order_id, user, "failed", "pending", version=version, now=now, reason="payment_retried")
+    if context.get("coupon"):
+        await promotions.redeem_again(connection, order_id, now)
     reopened = await first(connection, store.REOPEN, _parameters(order, order_id, context, parties, taken, now))
     assert reopened is not None, "the checkout's row is locked"
     return Saga(order["id"], order_id, reopened["epoch"], "assessing", context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 from uuid import UUID
 
 from lakefront.clock import real_now
@@ -44,6 +44,10 @@ class Context(TypedDict):
     unknown_since: str | None
     """Real time since which the payment's outcome is not known."""
     correlation_id: str | None
+    charges: NotRequired[dict[str, str]]
+    """The parts of the total."""
+    coupon: NotRequired[bool]
+    """Whether a coupon was redeemed with the first commit, to be released if the order fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ def order_answer(
         "order_id": str(saga.order_id),
         "status": status,
         "total_amount": context["total"],
+        "charges": context.get("charges"),
         "currency": context["currency"],
         "estimated_delivery": eta,
         "tracking_number": tracking,

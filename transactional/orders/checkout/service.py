@@ -8,20 +8,23 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from psycopg import Rollback
 
 from lakefront.clock import real_now
 from lakefront.telemetry import correlated
 from transactional.inventory.errors import OutOfStock
 from transactional.orders.checkout import steps, store
-from transactional.orders.checkout.place import OWNER, place, request_hash, scope_of
-from transactional.orders.checkout.quote import asked_cart, asked_items, quote
+from transactional.orders.checkout.place import OWNER, place, request_hash
+from transactional.orders.checkout.quote import Asked, Quote, asked_cart, asked_items, quote, scope_of
 from transactional.orders.checkout.saga import Answer, Saga, Stale, lease_end
 from transactional.orders.errors import KeyReused, StillRunning
-from transactional.orders.schemas import OrderRequest
+from transactional.orders.schemas import OrderRequest, Purchase
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
+from transactional.platform.database import Connection
 from transactional.platform.errors import Problem
 from transactional.platform.query import first, rows
+from transactional.promotions import service as promotions
 
 PLACE_ATTEMPTS = 10
 """A quote may be overtaken before it is written; each attempt quotes anew."""
@@ -48,16 +51,43 @@ async def check_out(core: Core, caller: Caller, request: OrderRequest, key: str 
     raise OutOfStock([])
 
 
-async def _place(core: Core, caller: Caller, request: OrderRequest, key: str | None) -> Saga | None:
-    """Quote and write the order on one connection."""
+async def preview(core: Core, caller: Caller, request: Purchase) -> dict[str, Any]:
+    """What an order would cost now; nothing is taken, and nothing written."""
     async with core.db.connection() as connection:
-        if request.items is not None:
-            asked = asked_items(request.items)
-        else:
-            assert request.cart_id is not None, "the request's schema asks for one of both"
-            asked = await asked_cart(connection, request.cart_id, caller)
-        quoted = await quote(connection, asked)
-        return await place(core, connection, caller, request, asked, quoted, key)
+        _, quoted = await _quote(core, connection, caller, request)
+    return quoted.answer()
+
+
+async def _quote(core: Core, connection: Connection, caller: Caller, request: Purchase) -> tuple[Asked, Quote]:
+    if request.items is not None:
+        asked = asked_items(request.items)
+    else:
+        assert request.cart_id is not None, "the request's schema asks for one of both"
+        asked = await asked_cart(connection, request.cart_id, caller)
+    return asked, await quote(connection, caller, asked, request, core.clock.now())
+
+
+async def _place(core: Core, caller: Caller, request: OrderRequest, key: str | None) -> Saga | None:
+    """Quote and write the order on one connection: in one statement, or where something else is spent with it, in one
+    transaction whose last locks are the coupon's."""
+    async with core.db.connection() as connection:
+        asked, quoted = await _quote(core, connection, caller, request)
+        if quoted.coupon is None:
+            return await place(core, connection, caller, request, asked, quoted, key)
+        async with connection.transaction():
+            saga = await place(core, connection, caller, request, asked, quoted, key)
+            if saga is not None and not await _spend(core, connection, caller, saga, quoted):
+                raise Rollback
+            return saga
+    return None
+
+
+async def _spend(core: Core, connection: Connection, caller: Caller, saga: Saga, quoted: Quote) -> bool:
+    """Take what the quote counts on besides stock; False where somebody else was quicker."""
+    now = core.clock.now()
+    coupon = quoted.coupon
+    assert coupon is not None, "there is something to spend"
+    return await promotions.redeem(connection, coupon.id, saga.order_id, scope_of(caller), quoted.discount, now)
 
 
 async def run_to_answer(core: Core, saga: Saga) -> Answer:

@@ -3,7 +3,7 @@
     assess     fraud is assessed (outside), then the verdict is obeyed in one commit
     authorize  the payment gateway is asked (outside), under the payment's id as the idempotency key
     settle     authorized: stock allocated, order confirmed or held for review, capture asked for, in one commit
-    fail       the compensation of every step: stock released, order failed, what was authorized given back
+    fail       the compensation of every step: stock and coupon released, order failed, what was authorized given back
 
 A commit stands directly before and directly after every call to the outside world. Each is a compare-and-set on
 (step, epoch): when it finds nothing, another process has taken over and this one stops (``Stale``).
@@ -38,6 +38,7 @@ from transactional.platform.core import Core
 from transactional.platform.errors import Problem
 from transactional.platform.outbox import Fact, outbox_rows, tell
 from transactional.platform.query import first, jsonb, rows
+from transactional.promotions import service as promotions
 
 DELIVERY = timedelta(days=3)
 LOOK_UP_PAUSE = timedelta(seconds=1)
@@ -244,6 +245,8 @@ async def fail(
         if payment == "authorized":
             await changes.ask(connection, payment_id, "reverse", Decimal(saga.context["total"]), now, reason=reason)
         await inventory.release(connection, [row["id"] for row in held], now)
+        if saga.context.get("coupon"):
+            await promotions.release(connection, saga.order_id, now)
         await tell(connection, facts)
     _outcomes.labels(outcome).inc()
     return answer

@@ -33,10 +33,11 @@ SELECT p.id AS product_id, p.sku, p.title, c.path AS category_path, p.currency, 
 PLACE = """
 WITH line AS (
     SELECT * FROM unnest(%(product_ids)s::uuid[], %(skus)s::text[], %(titles)s::text[], %(warehouses)s::text[],
-                         %(quantities)s::int[], %(unit_prices)s::numeric[], %(totals)s::numeric[],
+                         %(quantities)s::int[], %(listed_prices)s::numeric[], %(unit_prices)s::numeric[],
+                         %(discounts)s::numeric[], %(totals)s::numeric[],
                          %(reservation_ids)s::uuid[], %(stock_partitions)s::smallint[], %(stock_envelopes)b::text[])
-        WITH ORDINALITY AS t (product_id, sku, title, warehouse, quantity, unit_price, total,
-                              reservation_id, stock_partition, stock_envelope, line_number)
+        WITH ORDINALITY AS t (product_id, sku, title, warehouse, quantity, listed_price, unit_price,
+                              discount, total, reservation_id, stock_partition, stock_envelope, line_number)
 ), cart AS (
     SELECT id FROM carts WHERE id = %(cart_id)s::uuid AND version = %(cart_version)s::bigint FOR UPDATE
 ), locked AS (
@@ -46,7 +47,7 @@ WITH line AS (
     SELECT 1 WHERE (%(cart_id)s::uuid IS NULL OR EXISTS (SELECT FROM cart))
        AND (SELECT count(*) FROM locked WHERE enough) = cardinality(%(skus)s::text[])
        AND (SELECT count(*) FROM line l JOIN products p
-                ON p.id = l.product_id AND p.price = l.unit_price AND p.status = 'active') =
+                ON p.id = l.product_id AND p.price = l.listed_price AND p.status = 'active') =
                 cardinality(%(skus)s::text[])
 ), saga AS (
     INSERT INTO checkouts (id, order_id, scope, idempotency_key, request_hash, step, context, owner, lease_until,
@@ -61,14 +62,16 @@ WITH line AS (
 ), cart_emptied AS (
     DELETE FROM cart_items i USING saga WHERE i.cart_id = %(cart_id)s::uuid
 ), placed AS (
-    INSERT INTO orders (id, user_id, session, status, currency, total, shipping_address, billing_address, placed_at,
-    updated_at)
-    SELECT order_id, %(user_id)s::uuid, %(session)s, 'pending', %(currency)s, %(total)s, %(shipping_address)s,
-           %(billing_address)s, %(now)s, %(now)s
+    INSERT INTO orders (id, user_id, session, status, currency, discount, shipping, tax, total, shipping_address,
+                        billing_address, placed_at, updated_at)
+    SELECT order_id, %(user_id)s::uuid, %(session)s, 'pending', %(currency)s, %(discount)s, %(shipping)s, %(tax)s,
+           %(total)s, %(shipping_address)s, %(billing_address)s, %(now)s, %(now)s
       FROM saga
 ), ordered AS (
-    INSERT INTO order_lines (order_id, line_number, product_id, sku, title, quantity, unit_price, total, reservation_id)
-    SELECT order_id, line_number, product_id, sku, title, quantity, unit_price, total, reservation_id FROM saga, line
+    INSERT INTO order_lines (order_id, line_number, product_id, sku, title, quantity, unit_price, discount, total,
+                             reservation_id)
+    SELECT order_id, line_number, product_id, sku, title, quantity, unit_price, discount, total, reservation_id
+      FROM saga, line
 ), history AS (
     INSERT INTO order_history (order_id, sequence, fact, data, occurred_at)
     SELECT order_id, 1, %(fact)s, %(fact_data)s, %(now)s FROM saga
