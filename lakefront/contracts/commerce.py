@@ -116,6 +116,10 @@ class OrderPlaced(EventData):
     discount: Amount | None = None
     shipping: Amount | None = None
     tax: Amount | None = None
+    """Added to the prices; what is part of them is ``tax_included``."""
+    tax_included: Amount | None = None
+    duties: Amount | None = None
+    shipping_method: Literal["standard", "next_day", "same_day"] | None = None
 
 
 OrderStatus = Literal["pending", "review", "confirmed", "processing", "shipped", "delivered", "cancelled", "failed"]

@@ -37,6 +37,29 @@ class MixedCurrencies(Problem):
         super().__init__(422, "mixed_currencies", "An order is in one currency", f"These lines are in {named}.")
 
 
+class CurrencyNotAvailable(Problem):
+    def __init__(self, currency: str) -> None:
+        super().__init__(
+            422,
+            "currency_not_available",
+            "The order cannot be paid in this currency",
+            f"There is no rate for {currency}.",
+        )
+
+
+class ShippingNotAvailable(Problem):
+    """The chosen service does not take this order; carries those that do."""
+
+    def __init__(self, method: str, options: list[dict[str, Any]]) -> None:
+        super().__init__(
+            409,
+            "shipping_not_available",
+            "This shipping method is not offered for this order",
+            f"{method} is not offered from here to there just now.",
+            shipping_options=options,
+        )
+
+
 class KeyReused(Problem):
     def __init__(self) -> None:
         super().__init__(

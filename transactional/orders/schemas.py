@@ -11,9 +11,10 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lakefront.contracts.commerce import OrderStatus
-from transactional.platform.amounts import RequestedAmount
+from transactional.platform.amounts import Currency, RequestedAmount
 from transactional.platform.examples import EXAMPLE_PRODUCT_ID
 from transactional.promotions.schemas import CouponCode
+from transactional.tariffs.delivery import Method
 
 _CARD_NUMBER = re.compile(r"^[0-9 -]{12,23}$")
 
@@ -68,6 +69,10 @@ class Purchase(Strict):
 
     items: Annotated[list[Item], Field(min_length=1, max_length=100)] | None = None
     cart_id: UUID | None = None
+    currency: Currency | None = Field(
+        None, description="To pay in; by default the products' own. Prices are those set for it, else converted."
+    )
+    shipping_method: Method = "standard"
     coupon_code: CouponCode | None = None
     expected_total: RequestedAmount | None = Field(
         None, description="The total that you expect; where it no longer holds, the answer is 409 total_changed."
@@ -79,6 +84,10 @@ class Purchase(Strict):
             raise ValueError("name either items or a cart_id")
         return self
 
+    def destination(self) -> tuple[str | None, str]:
+        """Country and region to send to, as far as the request says."""
+        return None, ""
+
 
 class OrderRequest(Purchase):
     """An order of the named items, or of a cart."""
@@ -89,14 +98,32 @@ class OrderRequest(Purchase):
     billing_address: Address | None = None
     payment_method: PaymentMethod
 
+    def destination(self) -> tuple[str | None, str]:
+        return self.shipping_address.country, self.shipping_address.state
+
+
+class ShipTo(Strict):
+    """As much of an address as a quote needs."""
+
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["US"])]
+    state: Annotated[str, Field(max_length=100)] = Field("", examples=["WA"])
+
+
+QUOTE_EXAMPLE: dict[str, Any] = {
+    "items": [{"product_id": EXAMPLE_PRODUCT_ID, "quantity": 2}],
+    "ship_to": {"country": "US", "state": "WA"},
+}
+
 
 class QuoteRequest(Purchase):
     """What an order would cost."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"items": [{"product_id": EXAMPLE_PRODUCT_ID, "quantity": 2}]}]},
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [QUOTE_EXAMPLE]})
+
+    ship_to: ShipTo | None = Field(None, description="By default, the account's country.")
+
+    def destination(self) -> tuple[str | None, str]:
+        return (self.ship_to.country, self.ship_to.state) if self.ship_to else (None, "")
 
 
 class QuotedLine(BaseModel):
@@ -111,17 +138,28 @@ class QuotedLine(BaseModel):
     total: str = Field(examples=["22.50"])
 
 
+class ShippingOptionAnswer(BaseModel):
+    code: Method
+    cost: str = Field(examples=["9.90"])
+    estimated_delivery: datetime
+
+
 class QuoteAnswer(BaseModel):
-    """What an order costs now: ``subtotal - discount + shipping + tax = total``, to the cent."""
+    """What an order costs now: ``subtotal - discount + shipping + tax + duties = total``, to the cent."""
 
     currency: str = Field(examples=["USD"])
     items: list[QuotedLine]
     subtotal: str = Field(examples=["25.00"], description="The lines before any discount.")
     discount: str = Field(examples=["2.50"])
     shipping: str = Field(examples=["0.00"])
-    tax: str = Field(examples=["0.00"])
+    tax: str = Field(examples=["0.00"], description="Added to the prices.")
+    duties: str = Field(examples=["0.00"])
+    tax_included: str = Field(examples=["0.00"], description="Part of the prices already.")
     total: str = Field(examples=["22.50"])
     coupon_code: str | None = Field(examples=["SPRING-10"])
+    shipping_method: Method
+    estimated_delivery: datetime
+    shipping_options: list[ShippingOptionAnswer]
 
 
 class OrderItem(BaseModel):
@@ -132,15 +170,18 @@ class OrderItem(BaseModel):
     unit_price: str
     discount: str | None = Field(None, description="Share of the order's discount, already taken off the total.")
     total: str
+    reservation_id: UUID | None = None
 
 
 class Charges(BaseModel):
-    """The parts of the total: ``subtotal - discount + shipping + tax``."""
+    """The parts of the total: ``subtotal - discount + shipping + tax + duties``."""
 
     subtotal: str = Field(examples=["59.98"])
     discount: str = Field(examples=["0.00"])
     shipping: str = Field(examples=["0.00"])
-    tax: str = Field(examples=["0.00"])
+    tax: str = Field(examples=["0.00"], description="Added to the prices.")
+    duties: str = Field("0.00", examples=["0.00"])
+    tax_included: str = Field("0.00", examples=["0.00"], description="Part of the prices already.")
 
 
 class FraudAnswer(BaseModel):
@@ -155,6 +196,7 @@ class OrderAnswer(BaseModel):
     total_amount: str = Field(examples=["59.98"])
     charges: Charges | None = None
     currency: str = Field(examples=["USD"])
+    shipping_method: Method = "standard"
     estimated_delivery: datetime | None
     tracking_number: str | None = Field(examples=["LF123456789ABC"])
     payment_id: UUID
@@ -172,11 +214,13 @@ class OrderDetail(BaseModel):
     charges: Charges
     currency: str
     placed_at: datetime
+    shipping_method: Method
     estimated_delivery: datetime | None
     tracking_number: str | None
     payment_id: UUID | None
     payment_status: str | None
     shipping_address: Address | None
+    billing_address: Address | None
     items: list[OrderItem]
 
 

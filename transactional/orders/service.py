@@ -42,11 +42,13 @@ async def order_of(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]
         "charges": _charges(order, items),
         "currency": currency,
         "placed_at": order["placed_at"],
+        "shipping_method": order["shipping_method"],
         "estimated_delivery": order["estimated_delivery"],
         "tracking_number": order["tracking_number"],
         "payment_id": order["payment_id"],
         "payment_status": order["payment_status"],
         "shipping_address": order["shipping_address"],
+        "billing_address": order["billing_address"],
         "items": [
             {
                 **line,
@@ -61,7 +63,7 @@ async def order_of(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]
 
 def _charges(order: Row, items: list[dict[str, Any]]) -> dict[str, str]:
     """The parts of the order's total; the lines' totals are after their share of the discount."""
-    parts = {name: order[name] for name in ("discount", "shipping", "tax")}
+    parts = {name: order[name] for name in ("discount", "shipping", "tax", "duties", "tax_included")}
     parts["subtotal"] = sum((Decimal(line["total"]) for line in items), order["discount"])
     return {name: money_text(amount, order["currency"]) for name, amount in parts.items()}
 

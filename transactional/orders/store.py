@@ -4,11 +4,12 @@ from __future__ import annotations
 
 ORDER = """
 SELECT o.id, o.user_id, o.session, o.status, o.currency, o.total, o.placed_at, o.estimated_delivery, o.tracking_number,
-       o.discount, o.shipping, o.tax,
-       o.shipping_address, p.id AS payment_id, p.status AS payment_status,
+       o.discount, o.shipping, o.tax, o.duties, o.tax_included, o.shipping_method, o.shipping_address, o.billing_address,
+       p.id AS payment_id, p.status AS payment_status,
        (SELECT jsonb_agg(jsonb_build_object('product_id', l.product_id, 'sku', l.sku, 'title', l.title,
                                             'quantity', l.quantity, 'unit_price', l.unit_price::text,
-                                            'discount', l.discount::text, 'total', l.total::text)
+                                            'discount', l.discount::text, 'total', l.total::text,
+                                            'reservation_id', l.reservation_id)
                          ORDER BY l.line_number)
           FROM order_lines l WHERE l.order_id = o.id) AS items
   FROM orders o

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 
+from lakefront.clock import iso
 from lakefront.contracts.commerce import OrderLine, OrderPlaced, StockChanged
 from lakefront.ids import new_id
 from lakefront.money import money_text
@@ -18,8 +19,9 @@ from lakefront.telemetry import correlation_id
 from transactional.inventory.events import SOURCE as INVENTORY
 from transactional.inventory.service import HARD_RESERVATION
 from transactional.orders.checkout import store
-from transactional.orders.checkout.quote import Asked, Quote, scope_of
+from transactional.orders.checkout.quote import Asked, scope_of
 from transactional.orders.checkout.saga import Context, Saga, lease_end
+from transactional.orders.checkout.totals import Quote
 from transactional.orders.events import SOURCE
 from transactional.orders.schemas import OrderRequest
 from transactional.payments.gateways.registry import DEFAULT_GATEWAY
@@ -125,7 +127,11 @@ async def place(
             "discount": quoted.discount,
             "shipping": quoted.shipping,
             "tax": quoted.tax,
+            "duties": quoted.duties,
+            "tax_included": quoted.taxes.included,
             "total": quoted.total,
+            "shipping_method": quoted.option.code,
+            "estimated_delivery": quoted.option.estimated_delivery,
             "shipping_address": jsonb(request.shipping_address.model_dump()),
             "billing_address": jsonb((request.billing_address or request.shipping_address).model_dump()),
             "fact": placed.event_type,
@@ -168,6 +174,9 @@ def _context(caller: Caller, request: OrderRequest, quoted: Quote, parties: Part
         correlation_id=correlation_id.get(),
         charges=quoted.charges(),
         coupon=quoted.coupon is not None,
+        shipping_method=quoted.option.code,
+        region=request.shipping_address.state,
+        estimated_delivery=iso(quoted.option.estimated_delivery),
     )
 
 
@@ -214,6 +223,9 @@ def _placed(saga: Saga, caller: Caller, quoted: Quote, parties: Parties) -> Orde
         discount=quoted.discount or None,
         shipping=quoted.shipping or None,
         tax=quoted.tax or None,
+        tax_included=quoted.taxes.included or None,
+        duties=quoted.duties or None,
+        shipping_method=quoted.option.code,
     )
 
 

@@ -1,4 +1,4 @@
-"""The quote: what the asked products cost now, and from which warehouse they would come."""
+"""The quote: what the asked products cost now, from which warehouse they would come, and what is charged besides."""
 
 from __future__ import annotations
 
@@ -12,75 +12,32 @@ from uuid import UUID
 from lakefront.money import line_total, money_text, rounded
 from transactional.inventory.errors import OutOfStock, UnknownProducts
 from transactional.orders.checkout import store
-from transactional.orders.errors import CartEmpty, MixedCurrencies, PriceChanged, TotalChanged
+from transactional.orders.checkout.shipping import (
+    Destination,
+    ShippingOption,
+    crosses_border,
+    shipping_option,
+    shipping_options,
+)
+from transactional.orders.checkout.totals import Line, Quote
+from transactional.orders.errors import (
+    CartEmpty,
+    CurrencyNotAvailable,
+    MixedCurrencies,
+    PriceChanged,
+    ShippingNotAvailable,
+    TotalChanged,
+)
 from transactional.orders.schemas import Item, Purchase
 from transactional.platform.authentication import Caller
 from transactional.platform.database import Connection
 from transactional.platform.errors import Problem, not_found
-from transactional.platform.query import rows
+from transactional.platform.query import Row, rows
 from transactional.promotions import service as promotions
 from transactional.promotions.discounts import Coupon, discount_of, shares
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One product of an order, with its one reservation's warehouse."""
-
-    product_id: UUID
-    sku: str
-    title: str
-    category_path: str
-    warehouse: str
-    quantity: int
-    listed_price: Decimal
-    """The product's price as it stands in the catalogue; it must still stand there when the order is written."""
-    unit_price: Decimal
-    discount: Decimal
-    """The line's share of the order's discount."""
-    total: Decimal
-    """What remains after the discount."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """Lines sorted by (sku, warehouse), which is the order of the stock's locks. The lines' totals, shipping and tax add
-    up to the total."""
-
-    lines: list[Line]
-    currency: str
-    discount: Decimal
-    shipping: Decimal
-    tax: Decimal
-    total: Decimal
-    coupon: Coupon | None
-
-    def charges(self) -> dict[str, str]:
-        """The parts of the total, as answers carry them."""
-        parts = {
-            "subtotal": sum((line.total for line in self.lines), self.discount),
-            "discount": self.discount,
-            "shipping": self.shipping,
-            "tax": self.tax,
-        }
-        return {name: money_text(amount, self.currency) for name, amount in parts.items()}
-
-    def answer(self) -> dict[str, Any]:
-        """The quote as the API answers it."""
-        lines = [
-            {
-                "product_id": str(line.product_id),
-                "sku": line.sku,
-                "title": line.title,
-                "quantity": line.quantity,
-                **{
-                    name: money_text(getattr(line, name), self.currency) for name in ("unit_price", "discount", "total")
-                },
-            }
-            for line in self.lines
-        ]
-        total = money_text(self.total, self.currency)
-        code = self.coupon.code if self.coupon else None
-        return {"currency": self.currency, "items": lines, **self.charges(), "total": total, "coupon_code": code}
+from transactional.tariffs.exchange import converted
+from transactional.tariffs.snapshot import Tariffs
+from transactional.tariffs.taxes import Goods, Sale
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +83,16 @@ async def asked_cart(connection: Connection, cart_id: UUID, caller: Caller) -> A
     return Asked(dict(quantities), {}, cart_id, found[0]["version"])
 
 
-async def quote(connection: Connection, caller: Caller, asked: Asked, terms: Purchase, now: datetime) -> Quote:
-    """What the order costs now. Raises UnknownProducts, MixedCurrencies, PriceChanged, OutOfStock, CouponNotValid,
-    TotalChanged."""
+async def quote(
+    connection: Connection, tariffs: Tariffs, caller: Caller, asked: Asked, terms: Purchase, now: datetime
+) -> Quote:
+    """What the order costs now. Raises UnknownProducts, MixedCurrencies, CurrencyNotAvailable, PriceChanged, OutOfStock,
+    CouponNotValid, ShippingNotAvailable, TotalChanged."""
     found = await rows(connection, store.QUOTE, {"product_ids": list(asked.quantities)})
     if missing := asked.quantities.keys() - {row["product_id"] for row in found}:
         raise UnknownProducts(missing)
-    if len(currencies := {row["currency"] for row in found}) > 1:
-        raise MixedCurrencies(currencies)
-    currency = found[0]["currency"]
-    if any(expected != rounded(row["price"], currency)
+    currency = await _price(connection, tariffs, found, terms.currency)
+    if any(expected != row["unit_price"]
            for row in found for expected in asked.expected.get(row["product_id"], ())):  # fmt: skip
         raise PriceChanged([_quoted(row, currency) for row in found])
     short = [row for row in found if (row["available"] or 0) < asked.quantities[row["product_id"]]]
@@ -150,16 +107,72 @@ async def quote(connection: Connection, caller: Caller, asked: Asked, terms: Pur
         coupon = await promotions.usable(connection, terms.coupon_code, scope_of(caller), now)
         discount = discount_of(coupon, sum((line.total for line in lines), Decimal(0)), currency)
         lines = _discounted(lines, discount, currency)
-    quoted = _added_up(lines, currency, discount, coupon)
+    destination = destination_of(caller, terms)
+    quoted = await _charged(tariffs, lines, currency, discount, coupon, destination, terms, now)
     if terms.expected_total not in (None, quoted.total):
         raise TotalChanged(quoted.answer())
     return quoted
 
 
-def _added_up(lines: list[Line], currency: str, discount: Decimal, coupon: Coupon | None) -> Quote:
-    shipping = tax = Decimal(0)
-    total = sum((line.total for line in lines), shipping + tax)
-    return Quote(lines, currency, discount, shipping, tax, total, coupon)
+def destination_of(caller: Caller, terms: Purchase) -> Destination:
+    """Where the order goes: as the request says, else the country that the account names."""
+    country, region = terms.destination()
+    return Destination(country or caller.country, region)
+
+
+def offered(tariffs: Tariffs, quoted: Quote, destination: Destination, now: datetime) -> list[ShippingOption]:
+    """Every way in which the quoted lines can be sent."""
+    return shipping_options(tariffs, quoted.warehouses, destination, (quoted.goods, quoted.currency), now)
+
+
+async def _price(connection: Connection, tariffs: Tariffs, found: list[Row], wanted: str | None) -> str:
+    """Give each row its unit price in the currency of the order, and answer that currency. A price that is set for it
+    goes before one that is converted."""
+    own = {row["currency"] for row in found}
+    if wanted is None and len(own) > 1:
+        raise MixedCurrencies(own)
+    currency: str = wanted or found[0]["currency"]
+    prices: dict[UUID, Decimal] = {}
+    if own != {currency}:
+        parameters = {"product_ids": [row["product_id"] for row in found], "currency": currency}
+        prices = {row["product_id"]: row["price"] for row in await rows(connection, store.PRICES_IN, parameters)}
+    for row in found:
+        if row["currency"] == currency:
+            price: Decimal | None = row["price"]
+        elif (price := prices.get(row["product_id"])) is None:
+            price = converted(row["price"], row["currency"], currency, tariffs.per_euro)
+        if price is None:
+            raise CurrencyNotAvailable(currency)
+        row["unit_price"] = rounded(price, currency)
+    return currency
+
+
+async def _charged(
+    tariffs: Tariffs,
+    lines: list[Line],
+    currency: str,
+    discount: Decimal,
+    coupon: Coupon | None,
+    destination: Destination,
+    terms: Purchase,
+    now: datetime,
+) -> Quote:
+    """The lines with what is charged besides them."""
+    goods = sum((line.total for line in lines), Decimal(0))
+    warehouses = [line.warehouse for line in lines]
+    shipping = shipping_option(tariffs, terms.shipping_method, warehouses, destination, (goods, currency), now)
+    if shipping is None:
+        others = shipping_options(tariffs, warehouses, destination, (goods, currency), now)
+        raise ShippingNotAvailable(terms.shipping_method, [option.answer(currency) for option in others])
+    sale = Sale(
+        currency,
+        destination.country,
+        destination.region,
+        [Goods(one.category_path, one.total, crosses_border(tariffs, one.warehouse, destination)) for one in lines],
+        shipping.cost,
+    )
+    tax, duties = await tariffs.tax.tax(sale), await tariffs.duties.duties(sale)
+    return Quote(lines, currency, discount, shipping, tax, duties, coupon)
 
 
 def _discounted(lines: list[Line], discount: Decimal, currency: str) -> list[Line]:
@@ -168,7 +181,6 @@ def _discounted(lines: list[Line], discount: Decimal, currency: str) -> list[Lin
 
 
 def _line(row: dict[str, Any], quantity: int, currency: str) -> Line:
-    unit_price = rounded(row["price"], currency)
     return Line(
         product_id=row["product_id"],
         sku=row["sku"],
@@ -177,11 +189,15 @@ def _line(row: dict[str, Any], quantity: int, currency: str) -> Line:
         warehouse=row["warehouse"],
         quantity=quantity,
         listed_price=row["price"],
-        unit_price=unit_price,
+        unit_price=row["unit_price"],
         discount=Decimal(0),
-        total=line_total(unit_price, quantity, currency),
+        total=line_total(row["unit_price"], quantity, currency),
     )
 
 
 def _quoted(row: dict[str, Any], currency: str) -> dict[str, Any]:
-    return {"product_id": str(row["product_id"]), "price": money_text(row["price"], currency), "currency": currency}
+    return {
+        "product_id": str(row["product_id"]),
+        "price": money_text(row["unit_price"], currency),
+        "currency": currency,
+    }

@@ -48,6 +48,10 @@ class Context(TypedDict):
     """The parts of the total."""
     coupon: NotRequired[bool]
     """Whether a coupon was redeemed with the first commit, to be released if the order fails."""
+    shipping_method: NotRequired[str]
+    region: NotRequired[str]
+    """State or province that it goes to."""
+    estimated_delivery: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ def order_answer(
         "total_amount": context["total"],
         "charges": context.get("charges"),
         "currency": context["currency"],
+        "shipping_method": context.get("shipping_method", "standard"),
         "estimated_delivery": eta,
         "tracking_number": tracking,
         "payment_id": context["payment_id"],

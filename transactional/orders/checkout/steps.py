@@ -40,7 +40,6 @@ from transactional.platform.outbox import Fact, outbox_rows, tell
 from transactional.platform.query import first, jsonb, rows
 from transactional.promotions import service as promotions
 
-DELIVERY = timedelta(days=3)
 LOOK_UP_PAUSE = timedelta(seconds=1)
 GATEWAY_DEADLINE = timedelta(seconds=10)
 """After this a request that the gateway does not know of was never received, and is sent again under the same key."""
@@ -172,9 +171,8 @@ async def settle(core: Core, saga: Saga, charge: Charge) -> Answer:
     in_review = context["action"] == "review"
     status = "review" if in_review else "confirmed"
     version = context["order_version"] + 1
-    estimated_delivery = now + DELIVERY
     tracking = tracking_number(saga.order_id)
-    answer = order_answer(saga, status, "authorized", eta=iso(estimated_delivery), tracking=tracking)
+    answer = order_answer(saga, status, "authorized", eta=context.get("estimated_delivery"), tracking=tracking)
     reason = "fraud_review" if in_review else None
     moved = status_changed(saga.order_id, _user(saga), "pending", status, version=version, now=now, reason=reason)  # type: ignore[arg-type]
     partitions, envelopes = outbox_rows(
@@ -190,7 +188,6 @@ async def settle(core: Core, saga: Saga, charge: Charge) -> Answer:
         "lines": len(context["items"]),
         "status": status,
         "order_version": version,
-        "estimated_delivery": estimated_delivery,
         "tracking_number": tracking,
         "fact": moved.data.event_type,
         "fact_data": jsonb(moved.data.model_dump(mode="json")),

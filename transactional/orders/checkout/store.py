@@ -26,6 +26,11 @@ SELECT p.id AS product_id, p.sku, p.title, c.path AS category_path, p.currency, 
  WHERE p.id = ANY(%(product_ids)s) AND p.status = 'active'
 """
 
+# Prices that are set for a currency; asked for only where an order is paid in another one than its products'.
+PRICES_IN = """
+SELECT product_id, price FROM product_prices WHERE product_id = ANY(%(product_ids)s) AND currency = %(currency)s
+"""
+
 # The first commit: order, lines, payment, hard reservation, saga with its idempotency key, history and events, in one
 # statement. It writes all or nothing: nothing where the stock is short, a price is another or the cart was changed
 # since they were read, and nothing where the key is there already. Stock rows are locked in order, and what they hold
@@ -62,10 +67,11 @@ WITH line AS (
 ), cart_emptied AS (
     DELETE FROM cart_items i USING saga WHERE i.cart_id = %(cart_id)s::uuid
 ), placed AS (
-    INSERT INTO orders (id, user_id, session, status, currency, discount, shipping, tax, total, shipping_address,
-                        billing_address, placed_at, updated_at)
+    INSERT INTO orders (id, user_id, session, status, currency, discount, shipping, tax, duties, tax_included, total,
+                        shipping_method, shipping_address, billing_address, estimated_delivery, placed_at, updated_at)
     SELECT order_id, %(user_id)s::uuid, %(session)s, 'pending', %(currency)s, %(discount)s, %(shipping)s, %(tax)s,
-           %(total)s, %(shipping_address)s, %(billing_address)s, %(now)s, %(now)s
+           %(duties)s, %(tax_included)s, %(total)s, %(shipping_method)s, %(shipping_address)s, %(billing_address)s,
+           %(estimated_delivery)s, %(now)s, %(now)s
       FROM saga
 ), ordered AS (
     INSERT INTO order_lines (order_id, line_number, product_id, sku, title, quantity, unit_price, discount, total,
@@ -134,8 +140,8 @@ WITH held AS (
 ), allocated AS (
     UPDATE reservations r SET level = 'allocated', expires_at = NULL FROM held, moved WHERE r.id = held.id
 ), ordered AS (
-    UPDATE orders o SET status = %(status)s, version = %(order_version)s, estimated_delivery = %(estimated_delivery)s,
-           tracking_number = %(tracking_number)s, updated_at = %(now)s
+    UPDATE orders o SET status = %(status)s, version = %(order_version)s, tracking_number = %(tracking_number)s,
+           updated_at = %(now)s
       FROM moved WHERE o.id = %(order_id)s
 ), history AS (
     INSERT INTO order_history (order_id, sequence, fact, data, occurred_at)
@@ -203,6 +209,9 @@ WITH moved AS (
     UPDATE order_lines l SET reservation_id = t.reservation_id
       FROM moved, unnest(%(product_ids)s::uuid[], %(reservation_ids)s::uuid[]) AS t (product_id, reservation_id)
      WHERE l.order_id = %(order_id)s AND l.product_id = t.product_id
+), arrival AS (
+    UPDATE orders SET estimated_delivery = coalesce(%(estimated_delivery)s::timestamptz, estimated_delivery)
+     WHERE id = %(order_id)s AND EXISTS (SELECT FROM moved)
 )
 SELECT epoch FROM moved
 """

@@ -38,3 +38,69 @@ CREATE TABLE coupon_redemptions (
     released_at timestamptz  -- the order failed or was cancelled
 );
 CREATE INDEX coupon_redemptions_by_coupon ON coupon_redemptions (coupon_id);
+
+-- Shipping, tax and duties of an order. Tax that is part of the prices is told, not added.
+ALTER TABLE orders
+    ADD COLUMN duties numeric(18, 4) NOT NULL DEFAULT 0,
+    ADD COLUMN tax_included numeric(18, 4) NOT NULL DEFAULT 0,
+    ADD COLUMN shipping_method text NOT NULL DEFAULT 'standard';
+
+-- Where parcels start; null is not known.
+ALTER TABLE warehouses
+    ADD COLUMN IF NOT EXISTS latitude double precision,
+    ADD COLUMN IF NOT EXISTS longitude double precision;
+
+-- Tariffs. They are small: processes keep them whole.
+CREATE TABLE shipping_services (
+    code text PRIMARY KEY CHECK (code IN ('same_day', 'next_day', 'standard')),
+    position smallint NOT NULL,
+    currency char(3) NOT NULL,
+    base_cost numeric(18, 4) NOT NULL CHECK (base_cost >= 0),
+    cost_per_100_km numeric(18, 4) NOT NULL CHECK (cost_per_100_km >= 0),
+    free_from numeric(18, 4) CHECK (free_from >= 0),  -- goods worth this much travel free
+    most_km integer CHECK (most_km > 0),
+    crosses_borders boolean NOT NULL,
+    handling_days integer NOT NULL CHECK (handling_days >= 0),  -- business days, as all days here
+    km_per_day integer CHECK (km_per_day > 0),
+    customs_days integer NOT NULL CHECK (customs_days >= 0),
+    cutoff_hour integer NOT NULL CHECK (cutoff_hour BETWEEN 0 AND 24),  -- of the warehouse
+    only_today boolean NOT NULL,
+    enabled boolean NOT NULL DEFAULT true
+);
+INSERT INTO shipping_services (code, position, currency, base_cost, cost_per_100_km, free_from, most_km, crosses_borders,
+                               handling_days, km_per_day, customs_days, cutoff_hour, only_today)
+VALUES ('standard', 1, 'USD', 0, 0, NULL, NULL, true, 1, 800, 2, 16, false),
+       ('next_day', 2, 'USD', 9.90, 0.50, NULL, 1500, false, 1, NULL, 0, 16, false),
+       ('same_day', 3, 'USD', 14.90, 5.00, NULL, 80, false, 0, NULL, 0, 12, true);
+CREATE TABLE tax_rates (
+    country char(2) NOT NULL,
+    region text NOT NULL DEFAULT '',  -- '': all of the country
+    category text NOT NULL DEFAULT '',  -- path; '': all
+    rate numeric(9, 4) NOT NULL CHECK (rate >= 0),  -- percent
+    is_inclusive boolean NOT NULL,  -- part of the prices, or added to them
+    on_shipping boolean NOT NULL DEFAULT true,
+    PRIMARY KEY (country, region, category)
+);
+CREATE TABLE duty_rates (
+    country char(2) NOT NULL,  -- of destination
+    category text NOT NULL DEFAULT '',
+    rate numeric(9, 4) NOT NULL CHECK (rate >= 0),
+    threshold numeric(18, 4) NOT NULL DEFAULT 0 CHECK (threshold >= 0),  -- worth no more: no duty
+    currency char(3) NOT NULL,
+    PRIMARY KEY (country, category)
+);
+CREATE TABLE exchange_rates (
+    currency char(3) NOT NULL,
+    valid_on date NOT NULL,
+    per_euro numeric(24, 10) NOT NULL CHECK (per_euro > 0),
+    PRIMARY KEY (currency, valid_on)
+);
+-- Prices that are set for another currency than the product's own; elsewhere its price is converted.
+CREATE TABLE product_prices (
+    product_id uuid NOT NULL REFERENCES products ON DELETE CASCADE,
+    currency char(3) NOT NULL,
+    price numeric(18, 4) NOT NULL CHECK (price >= 0),
+    updated_by text NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (product_id, currency)
+);
