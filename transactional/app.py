@@ -26,6 +26,7 @@ from transactional.pricing import api as pricing
 from transactional.promotions import api as promotions
 from transactional.recommendations import api as recommendations
 from transactional.simulation import api as simulation
+from transactional.stored_value import api as stored_value
 
 PREFIX = "/api/v1"
 # The hottest first: routes are searched in this order.
@@ -39,6 +40,7 @@ _DOMAINS = (
     checkout,
     payments,
     promotions,
+    stored_value,
     inventory,
     accounts,
     simulation,

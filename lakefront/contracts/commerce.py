@@ -119,6 +119,8 @@ class OrderPlaced(EventData):
     """Added to the prices; what is part of them is ``tax_included``."""
     tax_included: Amount | None = None
     duties: Amount | None = None
+    stored_value: Amount | None = None
+    """What gift cards and store credit pay of the total."""
     shipping_method: Literal["standard", "next_day", "same_day"] | None = None
 
 

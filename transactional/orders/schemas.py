@@ -14,6 +14,7 @@ from lakefront.contracts.commerce import OrderStatus
 from transactional.platform.amounts import Currency, RequestedAmount
 from transactional.platform.examples import EXAMPLE_PRODUCT_ID
 from transactional.promotions.schemas import CouponCode
+from transactional.stored_value.schemas import GiftCardCode
 from transactional.tariffs.delivery import Method
 
 _CARD_NUMBER = re.compile(r"^[0-9 -]{12,23}$")
@@ -74,8 +75,15 @@ class Purchase(Strict):
     )
     shipping_method: Method = "standard"
     coupon_code: CouponCode | None = None
+    gift_card_codes: Annotated[list[GiftCardCode], Field(max_length=10)] = Field(
+        default=[], description="They pay first, in this order, as far as they go."
+    )
+    use_store_credit: bool = Field(False, description="The account's credit pays what gift cards leave.")
     expected_total: RequestedAmount | None = Field(
         None, description="The total that you expect; where it no longer holds, the answer is 409 total_changed."
+    )
+    expected_amount_due: RequestedAmount | None = Field(
+        None, description="As expected_total: what gift cards and store credit leave to the payment method."
     )
 
     @model_validator(mode="after")
@@ -144,8 +152,17 @@ class ShippingOptionAnswer(BaseModel):
     estimated_delivery: datetime
 
 
+class DrawAnswer(BaseModel):
+    """What a gift card or the store credit pays."""
+
+    kind: Literal["gift_card", "store_credit"]
+    code_end: str | None = Field(examples=["4MZP"])
+    amount: str = Field(examples=["20.00"])
+
+
 class QuoteAnswer(BaseModel):
-    """What an order costs now: ``subtotal - discount + shipping + tax + duties = total``, to the cent."""
+    """What an order costs now: ``subtotal - discount + shipping + tax + duties = total``, to the cent; less what stored
+    value pays, it is the amount due."""
 
     currency: str = Field(examples=["USD"])
     items: list[QuotedLine]
@@ -156,6 +173,8 @@ class QuoteAnswer(BaseModel):
     duties: str = Field(examples=["0.00"])
     tax_included: str = Field(examples=["0.00"], description="Part of the prices already.")
     total: str = Field(examples=["22.50"])
+    stored_value: list[DrawAnswer]
+    amount_due: str = Field(examples=["2.50"])
     coupon_code: str | None = Field(examples=["SPRING-10"])
     shipping_method: Method
     estimated_delivery: datetime
@@ -195,6 +214,7 @@ class OrderAnswer(BaseModel):
     status: OrderStatus
     total_amount: str = Field(examples=["59.98"])
     charges: Charges | None = None
+    amount_due: str | None = Field(None, examples=["59.98"], description="After gift cards and store credit.")
     currency: str = Field(examples=["USD"])
     shipping_method: Method = "standard"
     estimated_delivery: datetime | None
@@ -212,6 +232,7 @@ class OrderDetail(BaseModel):
     status: OrderStatus
     total_amount: str
     charges: Charges
+    amount_due: str = Field(examples=["59.98"], description="After gift cards and store credit.")
     currency: str
     placed_at: datetime
     shipping_method: Method

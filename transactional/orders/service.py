@@ -23,6 +23,7 @@ from transactional.platform.database import Connection
 from transactional.platform.errors import not_found
 from transactional.platform.query import Row, first, rows
 from transactional.promotions import service as promotions
+from transactional.stored_value import service as stored_value
 
 Then = Callable[[Connection, Row, datetime], Awaitable[None]]
 
@@ -40,6 +41,7 @@ async def order_of(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]
         "status": order["status"],
         "total_amount": money_text(order["total"], currency),
         "charges": _charges(order, items),
+        "amount_due": money_text(order["total"] - order["stored_value"], currency),
         "currency": currency,
         "placed_at": order["placed_at"],
         "shipping_method": order["shipping_method"],
@@ -170,6 +172,8 @@ def _give_back(order_id: UUID, reason: str) -> Then:
         held = await rows(connection, store.LOCK_RESERVATIONS, {"order_id": order_id})
         await inventory.release(connection, [row["id"] for row in held], now)
         await promotions.release(connection, order_id, now)
+        if order["stored_value"]:
+            await stored_value.give_back(connection, order_id, now)
 
     return then
 
@@ -178,7 +182,12 @@ async def _ask_capture(connection: Connection, order: Row, now: datetime) -> Non
     payment = await changes.latest(connection, order["id"])
     if payment is None or payment["status"] != "authorized":
         raise NotInThisStatus(order["id"], order["status"], "captured")
-    await changes.ask(connection, payment["id"], "capture", payment["amount"], now)
+    if payment["amount"]:
+        await changes.ask(connection, payment["id"], "capture", payment["amount"], now)
+    else:
+        await changes.change(connection, payment["id"], "captured", now)
+    if order["stored_value"]:
+        await stored_value.capture(connection, order["id"], now)
 
 
 async def _status(core: Core, order_id: UUID) -> dict[str, Any]:

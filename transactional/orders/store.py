@@ -4,7 +4,8 @@ from __future__ import annotations
 
 ORDER = """
 SELECT o.id, o.user_id, o.session, o.status, o.currency, o.total, o.placed_at, o.estimated_delivery, o.tracking_number,
-       o.discount, o.shipping, o.tax, o.duties, o.tax_included, o.shipping_method, o.shipping_address, o.billing_address,
+       o.discount, o.shipping, o.tax, o.duties, o.tax_included, o.stored_value, o.shipping_method, o.shipping_address,
+       o.billing_address,
        p.id AS payment_id, p.status AS payment_status,
        (SELECT jsonb_agg(jsonb_build_object('product_id', l.product_id, 'sku', l.sku, 'title', l.title,
                                             'quantity', l.quantity, 'unit_price', l.unit_price::text,
@@ -25,7 +26,7 @@ SELECT id FROM reservations WHERE order_id = %(order_id)s AND level <> 'released
 """
 
 LOCK = """
-SELECT o.id, o.user_id, o.session, o.status, o.version, s.pseudonym AS "user"
+SELECT o.id, o.user_id, o.session, o.status, o.version, o.stored_value, s.pseudonym AS "user"
   FROM orders o LEFT JOIN pseudonyms s ON s.user_id = o.user_id
  WHERE o.id = %(order_id)s FOR UPDATE OF o
 """

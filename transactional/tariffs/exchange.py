@@ -22,7 +22,7 @@ def converted(amount: Decimal, source: str, target: str, per_euro: Mapping[str, 
     if source == target:
         return rounded(amount, target)
     if not amount:
-        return Decimal(0)
+        return rounded(amount, target)
     old, new = per_euro.get(source), per_euro.get(target)
     if old is None or new is None:
         return None

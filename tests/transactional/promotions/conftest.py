@@ -1,4 +1,4 @@
-"""What the tests of coupons, gift cards and store credit have in common."""
+"""What the tests of coupons have in common."""
 
 from __future__ import annotations
 

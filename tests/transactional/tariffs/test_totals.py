@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -14,6 +15,7 @@ from lakefront.money import decimals, line_total, rounded
 from transactional.orders.checkout.shipping import ShippingOption
 from transactional.orders.checkout.totals import Line, Quote
 from transactional.promotions.discounts import Coupon, discount_of, shares
+from transactional.stored_value.draws import StoredValue, draw
 from transactional.tariffs.exchange import BadRates, converted, read_ecb
 from transactional.tariffs.taxes import DutyRate, DutyTable, Goods, Sale, TaxRate, TaxTable
 
@@ -36,8 +38,9 @@ def a_coupon(kind: str, value: Decimal, currency: str | None) -> Coupon:
     tax=st.tuples(percents, st.booleans(), st.booleans()),
     duty=st.tuples(percents, prices),
     shipping=prices,
+    balances=st.lists(prices, max_size=4),
 )
-def test_the_parts_of_a_quote_add_up(currency, units, coupon, tax, duty, shipping):
+def test_the_parts_of_a_quote_add_up(currency, units, coupon, tax, duty, shipping, balances):
     unit = Decimal(1).scaleb(-decimals(currency))
     before = [line_total(rounded(price, currency), quantity, currency) for price, quantity, _, _ in units]
     kind, value = coupon
@@ -63,6 +66,17 @@ def test_the_parts_of_a_quote_add_up(currency, units, coupon, tax, duty, shippin
     said = {name: Decimal(text) for name, text in quote.charges().items()}
     told = said["subtotal"] - said["discount"] + said["shipping"] + said["tax"] + said["duties"]
     assert told == Decimal(quote.answer()["total"])
+
+    values = [
+        StoredValue(new_id(), "store_credit", None, None, currency, rounded(balance, currency), None, None)
+        for balance in balances
+    ]
+    paid = replace(quote, draws=draw(quote.total, values))
+    assert all(0 < one.amount <= one.value.available for one in paid.draws)
+    assert paid.total - paid.stored_value == paid.due >= 0
+    assert paid.due == max(quote.total - sum(value.available for value in values), 0)
+    said_draws = sum(Decimal(one["amount"]) for one in paid.answer()["stored_value"])
+    assert Decimal(paid.answer()["total"]) - said_draws == Decimal(paid.answer()["amount_due"])
 
 
 def test_the_narrowest_tax_rate_counts():

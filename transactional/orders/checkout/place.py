@@ -130,6 +130,8 @@ async def place(
             "duties": quoted.duties,
             "tax_included": quoted.taxes.included,
             "total": quoted.total,
+            "stored_value": quoted.stored_value,
+            "due": quoted.due,
             "shipping_method": quoted.option.code,
             "estimated_delivery": quoted.option.estimated_delivery,
             "shipping_address": jsonb(request.shipping_address.model_dump()),
@@ -174,6 +176,8 @@ def _context(caller: Caller, request: OrderRequest, quoted: Quote, parties: Part
         correlation_id=correlation_id.get(),
         charges=quoted.charges(),
         coupon=quoted.coupon is not None,
+        due=money_text(quoted.due, quoted.currency),
+        stored_value=bool(quoted.draws),
         shipping_method=quoted.option.code,
         region=request.shipping_address.state,
         estimated_delivery=iso(quoted.option.estimated_delivery),
@@ -226,6 +230,7 @@ def _placed(saga: Saga, caller: Caller, quoted: Quote, parties: Parties) -> Orde
         tax_included=quoted.taxes.included or None,
         duties=quoted.duties or None,
         shipping_method=quoted.option.code,
+        stored_value=quoted.stored_value or None,
     )
 
 

@@ -35,6 +35,7 @@ from transactional.platform.errors import Problem, not_found
 from transactional.platform.query import Row, rows
 from transactional.promotions import service as promotions
 from transactional.promotions.discounts import Coupon, discount_of, shares
+from transactional.stored_value import service as stored_value
 from transactional.tariffs.exchange import converted
 from transactional.tariffs.snapshot import Tariffs
 from transactional.tariffs.taxes import Goods, Sale
@@ -87,7 +88,7 @@ async def quote(
     connection: Connection, tariffs: Tariffs, caller: Caller, asked: Asked, terms: Purchase, now: datetime
 ) -> Quote:
     """What the order costs now. Raises UnknownProducts, MixedCurrencies, CurrencyNotAvailable, PriceChanged, OutOfStock,
-    CouponNotValid, ShippingNotAvailable, TotalChanged."""
+    CouponNotValid, ShippingNotAvailable, GiftCardNotValid, TotalChanged."""
     found = await rows(connection, store.QUOTE, {"product_ids": list(asked.quantities)})
     if missing := asked.quantities.keys() - {row["product_id"] for row in found}:
         raise UnknownProducts(missing)
@@ -109,7 +110,11 @@ async def quote(
         lines = _discounted(lines, discount, currency)
     destination = destination_of(caller, terms)
     quoted = await _charged(tariffs, lines, currency, discount, coupon, destination, terms, now)
-    if terms.expected_total not in (None, quoted.total):
+    credit_of = caller.user_id if terms.use_store_credit else None
+    if terms.gift_card_codes or credit_of:
+        drawn = await stored_value.draws(connection, terms.gift_card_codes, credit_of, quoted.total, currency, now)
+        quoted = replace(quoted, draws=drawn)
+    if terms.expected_total not in (None, quoted.total) or terms.expected_amount_due not in (None, quoted.due):
         raise TotalChanged(quoted.answer())
     return quoted
 

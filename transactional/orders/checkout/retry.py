@@ -26,6 +26,7 @@ from transactional.platform.database import Connection
 from transactional.platform.errors import not_found
 from transactional.platform.query import Row, first, jsonb, rows
 from transactional.promotions import service as promotions
+from transactional.stored_value import service as stored_value
 from transactional.tariffs.snapshot import Tariffs, tariffs_of
 
 
@@ -61,6 +62,8 @@ async def _reopen(
     await move(connection, order_id, user, "failed", "pending", version=version, now=now, reason="payment_retried")
     if context.get("coupon"):
         await promotions.redeem_again(connection, order_id, now)
+    if context.get("stored_value"):
+        await stored_value.hold_again(connection, order_id, now)
     reopened = await first(connection, store.REOPEN, _parameters(order, order_id, context, parties, taken, now))
     assert reopened is not None, "the checkout's row is locked"
     return Saga(order["id"], order_id, reopened["epoch"], "assessing", context)
@@ -108,7 +111,7 @@ def _parameters(
         "epoch": order["epoch"],
         "payment_id": UUID(context["payment_id"]),
         "order_id": order_id,
-        "total": order["total"],
+        "due": order["due"],
         "currency": order["currency"],
         "gateway": context["gateway"],
         "method_token": context["method"],

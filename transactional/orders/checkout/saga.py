@@ -48,10 +48,19 @@ class Context(TypedDict):
     """The parts of the total."""
     coupon: NotRequired[bool]
     """Whether a coupon was redeemed with the first commit, to be released if the order fails."""
+    due: NotRequired[str]
+    """What the payment method is asked for: the total less what stored value pays."""
+    stored_value: NotRequired[bool]
+    """Whether gift cards or store credit are held for the order, to be captured or given back."""
     shipping_method: NotRequired[str]
     region: NotRequired[str]
     """State or province that it goes to."""
     estimated_delivery: NotRequired[str]
+
+
+def amount_due(context: Context) -> str:
+    """What the payment method is asked for."""
+    return context.get("due", context["total"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,7 @@ def order_answer(
         "status": status,
         "total_amount": context["total"],
         "charges": context.get("charges"),
+        "amount_due": amount_due(context),
         "currency": context["currency"],
         "shipping_method": context.get("shipping_method", "standard"),
         "estimated_delivery": eta,

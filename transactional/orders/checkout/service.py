@@ -27,6 +27,7 @@ from transactional.platform.database import Connection
 from transactional.platform.errors import Problem
 from transactional.platform.query import first, rows
 from transactional.promotions import service as promotions
+from transactional.stored_value import service as stored_value
 from transactional.tariffs.snapshot import Tariffs, tariffs_of
 
 PLACE_ATTEMPTS = 10
@@ -76,11 +77,11 @@ async def _quote(
 
 async def _place(core: Core, caller: Caller, request: OrderRequest, key: str | None) -> Saga | None:
     """Quote and write the order on one connection: in one statement, or where something else is spent with it, in one
-    transaction whose last locks are the coupon's."""
+    transaction whose last locks are the coupon's and those of stored value."""
     tariffs = await tariffs_of(core)
     async with core.db.connection() as connection:
         asked, quoted = await _quote(connection, tariffs, caller, request, core.clock.now())
-        if quoted.coupon is None:
+        if quoted.coupon is None and not quoted.draws:
             return await place(core, connection, caller, request, asked, quoted, key)
         async with connection.transaction():
             saga = await place(core, connection, caller, request, asked, quoted, key)
@@ -93,9 +94,11 @@ async def _place(core: Core, caller: Caller, request: OrderRequest, key: str | N
 async def _spend(core: Core, connection: Connection, caller: Caller, saga: Saga, quoted: Quote) -> bool:
     """Take what the quote counts on besides stock; False where somebody else was quicker."""
     now = core.clock.now()
-    coupon = quoted.coupon
-    assert coupon is not None, "there is something to spend"
-    return await promotions.redeem(connection, coupon.id, saga.order_id, scope_of(caller), quoted.discount, now)
+    order_id, coupon = saga.order_id, quoted.coupon
+    redeemed = coupon is None or await promotions.redeem(
+        connection, coupon.id, order_id, scope_of(caller), quoted.discount, now
+    )
+    return redeemed and (not quoted.draws or await stored_value.hold(connection, order_id, quoted.draws, now))
 
 
 async def run_to_answer(core: Core, saga: Saga) -> Answer:

@@ -67,11 +67,12 @@ WITH line AS (
 ), cart_emptied AS (
     DELETE FROM cart_items i USING saga WHERE i.cart_id = %(cart_id)s::uuid
 ), placed AS (
-    INSERT INTO orders (id, user_id, session, status, currency, discount, shipping, tax, duties, tax_included, total,
-                        shipping_method, shipping_address, billing_address, estimated_delivery, placed_at, updated_at)
+    INSERT INTO orders (id, user_id, session, status, currency, discount, shipping, tax, duties, tax_included,
+                        total, stored_value, shipping_method, shipping_address, billing_address, estimated_delivery,
+                        placed_at, updated_at)
     SELECT order_id, %(user_id)s::uuid, %(session)s, 'pending', %(currency)s, %(discount)s, %(shipping)s, %(tax)s,
-           %(duties)s, %(tax_included)s, %(total)s, %(shipping_method)s, %(shipping_address)s, %(billing_address)s,
-           %(estimated_delivery)s, %(now)s, %(now)s
+           %(duties)s, %(tax_included)s, %(total)s, %(stored_value)s, %(shipping_method)s, %(shipping_address)s,
+           %(billing_address)s, %(estimated_delivery)s, %(now)s, %(now)s
       FROM saga
 ), ordered AS (
     INSERT INTO order_lines (order_id, line_number, product_id, sku, title, quantity, unit_price, discount, total,
@@ -84,7 +85,7 @@ WITH line AS (
 ), payment AS (
     INSERT INTO payments (id, order_id, status, amount, currency, gateway, method_token, device, card, address,
                           created_at, updated_at)
-    SELECT %(payment_id)s::uuid, order_id, 'pending', %(total)s, %(currency)s, %(gateway)s, %(method_token)s,
+    SELECT %(payment_id)s::uuid, order_id, 'pending', %(due)s, %(currency)s, %(gateway)s, %(method_token)s,
            %(device)s, %(card)s, %(address)s, %(now)s, %(now)s
       FROM saga
 ), reserved AS (
@@ -147,12 +148,12 @@ WITH held AS (
     INSERT INTO order_history (order_id, sequence, fact, data, occurred_at)
     SELECT %(order_id)s, %(order_version)s, %(fact)s, %(fact_data)s, %(now)s FROM moved
 ), paid AS (
-    UPDATE payments p SET status = 'authorized', gateway_reference = %(gateway_reference)s, version = 1, updated_at =
+    UPDATE payments p SET status = %(payment_status)s, gateway_reference = %(gateway_reference)s, version = 1, updated_at =
     %(now)s
       FROM moved WHERE p.id = %(payment_id)s
 ), capture AS (
     INSERT INTO payment_operations (id, payment_id, kind, amount, due_at, created_at)
-    SELECT %(capture_id)s::uuid, %(payment_id)s, 'capture', %(total)s, %(real_now)s, %(now)s
+    SELECT %(capture_id)s::uuid, %(payment_id)s, 'capture', %(due)s, %(real_now)s, %(now)s
       FROM moved WHERE %(capture_id)s::uuid IS NOT NULL
 ), told AS (
     INSERT INTO outbox (partition, envelope)
@@ -188,7 +189,8 @@ UPDATE checkouts SET lease_until = %(real_now)s
 
 # A failed order is tried again with another payment method.
 LOCK_FAILED = """
-SELECT c.id, c.epoch, c.outcome, c.context, o.status, o.version, o.user_id, o.session, o.currency, o.total
+SELECT c.id, c.epoch, c.outcome, c.context, o.status, o.version, o.user_id, o.session, o.currency, o.total,
+       o.total - o.stored_value AS due
   FROM orders o JOIN checkouts c ON c.order_id = o.id
  WHERE o.id = %(order_id)s FOR UPDATE
 """
@@ -202,7 +204,7 @@ WITH moved AS (
 ), payment AS (
     INSERT INTO payments (id, order_id, status, amount, currency, gateway, method_token, device, card, address,
                           created_at, updated_at)
-    SELECT %(payment_id)s, %(order_id)s, 'pending', %(total)s, %(currency)s, %(gateway)s, %(method_token)s,
+    SELECT %(payment_id)s, %(order_id)s, 'pending', %(due)s, %(currency)s, %(gateway)s, %(method_token)s,
            %(device)s, %(card)s, %(address)s, %(now)s, %(now)s
       FROM moved
 ), lines AS (

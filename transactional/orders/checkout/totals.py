@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from lakefront.clock import iso
 from lakefront.money import money_text
 from transactional.orders.checkout.shipping import ShippingOption
 from transactional.promotions.discounts import Coupon
+from transactional.stored_value.draws import Draw
 from transactional.tariffs.taxes import Tax
 
 
@@ -38,7 +39,8 @@ class Line:
 class Quote:
     """Lines sorted by (sku, warehouse), which is the order of the stock's locks.
 
-    subtotal - discount + shipping + tax + duties = total. Tax that is part of the prices is told beside them.
+    subtotal - discount + shipping + tax + duties = total; total - stored value = amount due. Tax that is part of the
+    prices is told beside them.
     """
 
     lines: list[Line]
@@ -48,6 +50,7 @@ class Quote:
     taxes: Tax
     duties: Decimal
     coupon: Coupon | None
+    draws: list[Draw] = field(default_factory=list)
 
     @property
     def goods(self) -> Decimal:
@@ -70,6 +73,16 @@ class Quote:
     @cached_property
     def total(self) -> Decimal:
         return self.goods + self.shipping + self.tax + self.duties
+
+    @property
+    def stored_value(self) -> Decimal:
+        """What gift cards and store credit pay of the total."""
+        return sum((one.amount for one in self.draws), Decimal(0))
+
+    @property
+    def due(self) -> Decimal:
+        """What the payment method is asked for."""
+        return self.total - self.stored_value
 
     @property
     def warehouses(self) -> list[str]:
@@ -106,6 +119,8 @@ class Quote:
             "items": lines,
             **self.charges(),
             "total": money_text(self.total, self.currency),
+            "stored_value": [one.answer(self.currency) for one in self.draws],
+            "amount_due": money_text(self.due, self.currency),
             "coupon_code": self.coupon.code if self.coupon else None,
             "shipping_method": self.option.code,
             "estimated_delivery": iso(self.option.estimated_delivery),

@@ -104,3 +104,49 @@ CREATE TABLE product_prices (
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (product_id, currency)
 );
+
+-- Gift cards and store credit. What they pay is part of the total that no gateway is asked for: the payment's amount is the rest.
+ALTER TABLE orders ADD COLUMN stored_value numeric(18, 4) NOT NULL DEFAULT 0;
+CREATE TABLE stored_values (
+    id uuid PRIMARY KEY,
+    kind text NOT NULL CHECK (kind IN ('gift_card', 'store_credit')),
+    code_hash text UNIQUE,  -- keyed; the code itself is told once and kept nowhere
+    code_end text,  -- its last four characters, by which people tell cards apart
+    user_id uuid REFERENCES users ON DELETE SET NULL,
+    currency char(3) NOT NULL,
+    available numeric(18, 4) NOT NULL CHECK (available >= 0),
+    held numeric(18, 4) NOT NULL DEFAULT 0 CHECK (held >= 0),  -- by orders that are not confirmed yet
+    expires_at timestamptz,  -- business time
+    ended_at timestamptz,
+    created_by text NOT NULL,
+    created_at timestamptz NOT NULL,
+    CHECK ((kind = 'gift_card') = (code_hash IS NOT NULL))
+);
+CREATE UNIQUE INDEX stored_values_of_user ON stored_values (user_id, currency) WHERE kind = 'store_credit';
+CREATE TABLE stored_value_holds (
+    order_id uuid NOT NULL REFERENCES orders,
+    stored_value_id uuid NOT NULL REFERENCES stored_values,
+    amount numeric(18, 4) NOT NULL CHECK (amount > 0),
+    status text NOT NULL CHECK (status IN ('held', 'captured', 'given_back')),
+    PRIMARY KEY (order_id, stored_value_id)
+);
+-- Double entry: each posting moves an amount out of one pot of a stored value into another, so that none is out of balance.
+CREATE TABLE stored_value_ledger (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    stored_value_id uuid NOT NULL REFERENCES stored_values,
+    debit text NOT NULL CHECK (debit IN ('issued', 'available', 'held', 'spent')),
+    credit text NOT NULL CHECK (credit IN ('issued', 'available', 'held', 'spent')),
+    amount numeric(18, 4) NOT NULL CHECK (amount > 0),
+    order_id uuid,
+    reference uuid UNIQUE,  -- of a request that issues, so that its repeat issues nothing
+    actor text,
+    occurred_at timestamptz NOT NULL,
+    CHECK (debit <> credit)
+);
+CREATE INDEX stored_value_ledger_by_value ON stored_value_ledger (stored_value_id, id);
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'table % is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER stored_value_ledger_is_append_only BEFORE UPDATE OR DELETE ON stored_value_ledger
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
