@@ -15,6 +15,7 @@ from transactional.health import api as health
 from transactional.inventory import api as inventory
 from transactional.orders import api as orders
 from transactional.orders import updates_api as order_updates
+from transactional.orders.checkout import api as checkout
 from transactional.payments import api as payments
 from transactional.platform.docs import DESCRIPTION, describe, serve_documentation
 from transactional.platform.errors import install_error_handlers
@@ -23,8 +24,10 @@ from transactional.platform.limits import RateLimitMiddleware
 from transactional.platform.routing import join
 from transactional.platform.telemetry import TelemetryMiddleware
 from transactional.pricing import api as pricing
+from transactional.promotions import api as promotions
 from transactional.recommendations import api as recommendations
 from transactional.simulation import api as simulation
+from transactional.stored_value import api as stored_value
 
 PREFIX = "/api/v1"
 # The hottest first: routes are searched in this order.
@@ -36,7 +39,10 @@ _DOMAINS = (
     pricing,
     orders,
     order_updates,
+    checkout,
     payments,
+    promotions,
+    stored_value,
     inventory,
     accounts,
     simulation,
@@ -51,6 +57,7 @@ _TAGS = [
         "payments",
         "recommendations",
         "pricing",
+        "promotions",
         "inventory",
         "events",
     )

@@ -37,6 +37,9 @@ COMMANDS = {
     "restart": Entry("lakefront.cli.machine:restart", RUN, "Restart one process."),
     "doctor": Entry("lakefront.cli.doctor:doctor", RUN, "Say what this machine lacks and how to get it."),
     "import": Entry("transactional.importers.command:app", FILL, "Take over a real order log."),
+    "tariffs": Entry(
+        "transactional.tariffs.command:app", FILL, "Load exchange rates, taxes, duties and shipping costs."
+    ),
     "simulate": Entry("simulator.command:app", FILL, "Send simulated shoppers through the public API."),
     "pipeline": Entry("pipelines.command:app", WORK, "Run the data pipeline from bronze to published models."),
     "orders": Entry(

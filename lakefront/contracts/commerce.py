@@ -86,6 +86,8 @@ class OrderLine(BaseModel):
     quantity: int
     unit_price: Amount
     total: Amount
+    discount: Amount | None = None
+    """The line's share of the order's discount, already taken off ``total``."""
 
 
 class OrderPlaced(EventData):
@@ -99,6 +101,7 @@ class OrderPlaced(EventData):
     session: str | None = None
     currency: str
     total: Amount
+    """What the customer owes: the lines' totals, shipping, tax and duties."""
     lines: list[OrderLine]
     channel: Literal["shop", "import"] = "shop"
     payment_kind: Literal["card", "wallet", "invoice"] = "card"
@@ -110,6 +113,15 @@ class OrderPlaced(EventData):
     shipping_country: str | None = None
     network_country: str | None = None
     email_domain: str | None = None
+    discount: Amount | None = None
+    shipping: Amount | None = None
+    tax: Amount | None = None
+    """Added to the prices; what is part of them is ``tax_included``."""
+    tax_included: Amount | None = None
+    duties: Amount | None = None
+    stored_value: Amount | None = None
+    """What gift cards and store credit pay of the total."""
+    shipping_method: Literal["standard", "next_day", "same_day"] | None = None
 
 
 OrderStatus = Literal["pending", "review", "confirmed", "processing", "shipped", "delivered", "cancelled", "failed"]

@@ -15,6 +15,15 @@ class PriceChanged(Problem):
         super().__init__(409, "price_changed", "A price has changed", "The quote holds the prices of now.", quote=quote)
 
 
+class TotalChanged(Problem):
+    """The total that the client expects no longer holds; carries the new quote."""
+
+    def __init__(self, quote: dict[str, Any]) -> None:
+        super().__init__(
+            409, "total_changed", "The total has changed", "The quote holds the total of now.", quote=quote
+        )
+
+
 class CartEmpty(Problem):
     """There is nothing to order: perhaps another request has just ordered it."""
 
@@ -26,6 +35,29 @@ class MixedCurrencies(Problem):
     def __init__(self, currencies: set[str]) -> None:
         named = ", ".join(sorted(currencies))
         super().__init__(422, "mixed_currencies", "An order is in one currency", f"These lines are in {named}.")
+
+
+class CurrencyNotAvailable(Problem):
+    def __init__(self, currency: str) -> None:
+        super().__init__(
+            422,
+            "currency_not_available",
+            "The order cannot be paid in this currency",
+            f"There is no rate for {currency}.",
+        )
+
+
+class ShippingNotAvailable(Problem):
+    """The chosen service does not take this order; carries those that do."""
+
+    def __init__(self, method: str, options: list[dict[str, Any]]) -> None:
+        super().__init__(
+            409,
+            "shipping_not_available",
+            "This shipping method is not offered for this order",
+            f"{method} is not offered from here to there just now.",
+            shipping_options=options,
+        )
 
 
 class KeyReused(Problem):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -33,9 +33,12 @@ async def move(
     version: int,
     now: datetime,
     reason: str | None = None,
+    changed: Mapping[str, Any] | None = None,
     lines: Sequence[dict[str, Any]] = (),
 ) -> None:
-    """Move the order on; ``version`` is the one it has because of it, ``lines`` what changes of its lines.
+    """Move the order on; ``version`` is the one it has because of it.
+
+    ``changed`` and ``lines`` are what the caller changes of the order's other columns and of its lines, for the history.
 
     Raises OrderMoved, IllegalMove.
     """
@@ -53,7 +56,7 @@ async def move(
             "now": now,
             "fact": fact.data.event_type,
             "fact_data": jsonb(fact.data.model_dump(mode="json")),
-            "changes": jsonb({"order": {"status": status}, "lines": list(lines)}),
+            "changes": jsonb({"order": {"status": status} | dict(changed or {}), "lines": list(lines)}),
             "partitions": partitions,
             "envelopes": envelopes,
         },

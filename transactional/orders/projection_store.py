@@ -66,11 +66,15 @@ WITH state AS (
     INSERT INTO order_lines SELECT * FROM ordered
     ON CONFLICT (order_id, line_number) DO UPDATE
        SET product_id = excluded.product_id, sku = excluded.sku, title = excluded.title, quantity = excluded.quantity,
-           unit_price = excluded.unit_price, total = excluded.total, reservation_id = excluded.reservation_id
+           unit_price = excluded.unit_price, discount = excluded.discount, total = excluded.total,
+           reservation_id = excluded.reservation_id
 )
 UPDATE orders o
    SET session = said.session, channel = said.channel, external_reference = said.external_reference,
-       status = said.status, currency = said.currency, total = said.total, estimated_delivery = said.estimated_delivery,
+       status = said.status, currency = said.currency, discount = said.discount, shipping = said.shipping,
+       tax = said.tax, duties = said.duties, tax_included = said.tax_included, total = said.total,
+       stored_value = said.stored_value, shipping_method = said.shipping_method,
+       estimated_delivery = said.estimated_delivery,
        tracking_number = said.tracking_number, version = said.version, placed_at = said.placed_at,
        updated_at = said.updated_at
   FROM said WHERE o.id = said.id

@@ -23,6 +23,8 @@ from transactional.platform.core import Core
 from transactional.platform.database import Connection
 from transactional.platform.errors import Problem, not_found
 from transactional.platform.query import Row, first, rows
+from transactional.promotions import service as promotions
+from transactional.stored_value import service as stored_value
 
 Then = Callable[[Connection, Row, datetime], Awaitable[None]]
 
@@ -34,25 +36,30 @@ async def order_of(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]
     if order is None:
         raise not_found("order", order_id)
     check_owner(caller, order, order_id)
-    currency = order["currency"]
+    currency, items = order["currency"], order["items"] or []
     return {
         "order_id": order["id"],
         "status": order["status"],
         "total_amount": money_text(order["total"], currency),
+        "charges": _charges(order, items),
+        "amount_due": money_text(order["total"] - order["stored_value"], currency),
         "currency": currency,
         "placed_at": order["placed_at"],
+        "shipping_method": order["shipping_method"],
         "estimated_delivery": order["estimated_delivery"],
         "tracking_number": order["tracking_number"],
         "payment_id": order["payment_id"],
         "payment_status": order["payment_status"],
         "shipping_address": order["shipping_address"],
+        "billing_address": order["billing_address"],
         "items": [
             {
                 **line,
                 "unit_price": money_text(Decimal(line["unit_price"]), currency),
+                "discount": money_text(Decimal(line["discount"]), currency),
                 "total": money_text(Decimal(line["total"]), currency),
             }
-            for line in order["items"] or []
+            for line in items
         ],
     }
 
@@ -78,6 +85,13 @@ async def history(core: Core, order_id: UUID, sequence: int | None, as_of: datet
             placed = facts[0]["occurred_at"].isoformat()
             raise Problem(404, "not_found", "The order did not exist then", f"It was placed at {placed}.") from before
     return {"order_id": order_id, "facts": facts, "state": state.document()}
+
+
+def _charges(order: Row, items: list[dict[str, Any]]) -> dict[str, str]:
+    """The parts of the order's total; the lines' totals are after their share of the discount."""
+    parts = {name: order[name] for name in ("discount", "shipping", "tax", "duties", "tax_included")}
+    parts["subtotal"] = sum((Decimal(line["total"]) for line in items), order["discount"])
+    return {name: money_text(amount, order["currency"]) for name, amount in parts.items()}
 
 
 async def tracking(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]:
@@ -181,6 +195,9 @@ def _give_back(order_id: UUID, reason: str) -> Then:
         await changes.give_back(connection, order_id, now, reason)
         held = await rows(connection, store.LOCK_RESERVATIONS, {"order_id": order_id})
         await inventory.release(connection, [row["id"] for row in held], now)
+        await promotions.release(connection, order_id, now)
+        if order["stored_value"]:
+            await stored_value.give_back(connection, order_id, now)
 
     return then
 
@@ -189,7 +206,12 @@ async def _ask_capture(connection: Connection, order: Row, now: datetime) -> Non
     payment = await changes.latest(connection, order["id"])
     if payment is None or payment["status"] != "authorized":
         raise NotInThisStatus(order["id"], order["status"], "captured")
-    await changes.ask(connection, payment["id"], "capture", payment["amount"], now)
+    if payment["amount"]:
+        await changes.ask(connection, payment["id"], "capture", payment["amount"], now)
+    else:
+        await changes.change(connection, payment["id"], "captured", now)
+    if order["stored_value"]:
+        await stored_value.capture(connection, order["id"], now)
 
 
 async def _status(core: Core, order_id: UUID) -> dict[str, Any]:

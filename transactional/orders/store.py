@@ -4,10 +4,13 @@ from __future__ import annotations
 
 ORDER = """
 SELECT o.id, o.user_id, o.session, o.status, o.currency, o.total, o.placed_at, o.estimated_delivery, o.tracking_number,
-       o.shipping_address, p.id AS payment_id, p.status AS payment_status,
+       o.discount, o.shipping, o.tax, o.duties, o.tax_included, o.stored_value, o.shipping_method, o.shipping_address,
+       o.billing_address,
+       p.id AS payment_id, p.status AS payment_status,
        (SELECT jsonb_agg(jsonb_build_object('product_id', l.product_id, 'sku', l.sku, 'title', l.title,
-                                            'quantity', l.quantity, 'unit_price', l.unit_price::text, 'total',
-                                            l.total::text)
+                                            'quantity', l.quantity, 'unit_price', l.unit_price::text,
+                                            'discount', l.discount::text, 'total', l.total::text,
+                                            'reservation_id', l.reservation_id)
                          ORDER BY l.line_number)
           FROM order_lines l WHERE l.order_id = o.id) AS items
   FROM orders o
@@ -23,7 +26,7 @@ SELECT id FROM reservations WHERE order_id = %(order_id)s AND level <> 'released
 """
 
 LOCK = """
-SELECT o.id, o.user_id, o.session, o.status, o.version, s.pseudonym AS "user"
+SELECT o.id, o.user_id, o.session, o.status, o.version, o.stored_value, s.pseudonym AS "user"
   FROM orders o LEFT JOIN pseudonyms s ON s.user_id = o.user_id
  WHERE o.id = %(order_id)s FOR UPDATE OF o
 """

@@ -97,7 +97,10 @@ async def latest(connection: Connection, order_id: UUID) -> Row | None:
 async def give_back(connection: Connection, order_id: UUID, now: datetime, reason: str) -> Row | None:
     """Undo an order's payment, whatever has become of it: what is authorized is voided, what is captured refunded."""
     payment = await latest(connection, order_id)
-    if payment and payment["status"] in ("authorized", "captured"):
+    if payment and not payment["amount"]:  # no gateway was asked for anything
+        back: PaymentStatus = "refunded" if payment["status"] == "captured" else "voided"
+        await change(connection, payment["id"], back, now, reason=reason)
+    elif payment and payment["status"] in ("authorized", "captured"):
         await connection.execute(store.DROP_UNSTARTED_CAPTURE, {"payment_id": payment["id"]})
         await ask(connection, payment["id"], "reverse", payment["amount"], now, reason=reason)
     return payment

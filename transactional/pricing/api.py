@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from transactional.platform.amounts import Currency
 from transactional.platform.authentication import CallerDep, InternalDep, MerchandiserDep
 from transactional.platform.core import CoreDep
 from transactional.platform.errors import responses
@@ -15,6 +16,8 @@ from transactional.pricing.quotes import quotes
 from transactional.pricing.schemas import (
     ChangesAnswer,
     ChangesRequest,
+    CurrencyPrice,
+    CurrencyPriceAnswer,
     DecisionAnswer,
     PriceHistoryAnswer,
     ProposalsAdded,
@@ -43,6 +46,30 @@ async def get_quotes(
 async def change_prices(body: ChangesRequest, core: CoreDep, caller: MerchandiserDep) -> ChangesAnswer:
     """All or none; each within the limit around its base price."""
     return ChangesAnswer.model_validate({"items": await service.change_prices(core, caller.actor, body.changes)})
+
+
+@router.put(
+    "/products/{product_id}/currencies/{currency}",
+    summary="Set a product's price in another currency",
+    responses=responses(401, 403, 404, 409, 422),
+)
+async def set_currency_price(
+    product_id: UUID, currency: Currency, body: CurrencyPrice, core: CoreDep, caller: MerchandiserDep
+) -> CurrencyPriceAnswer:
+    """Orders paid in that currency cost this; without it, the product's own price is converted."""
+    return CurrencyPriceAnswer.model_validate(
+        await service.set_currency_price(core, caller.actor, product_id, currency, body.price)
+    )
+
+
+@router.delete(
+    "/products/{product_id}/currencies/{currency}",
+    status_code=204,
+    summary="Convert a product's price again",
+    responses=responses(401, 403, 422),
+)
+async def remove_currency_price(product_id: UUID, currency: Currency, core: CoreDep, _: MerchandiserDep) -> None:
+    await service.remove_currency_price(core, product_id, currency)
 
 
 @router.get("/proposals", summary="Price proposals, newest first", responses=responses(401, 403, 422))

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from transactional.platform.amounts import RequestedAmount
+
 Factor = Annotated[float, Field(gt=0, lt=10, allow_inf_nan=False, examples=[1.05])]
 ProposalStatus = Literal["pending", "approved", "rejected", "superseded"]
 
@@ -60,6 +62,18 @@ class PriceChange(Strict):
 
 class ChangesRequest(Strict):
     changes: Annotated[list[PriceChange], Field(min_length=1, max_length=500)]
+
+
+class CurrencyPrice(Strict):
+    """A product's price in a currency that is not its own."""
+
+    price: RequestedAmount
+
+
+class CurrencyPriceAnswer(BaseModel):
+    product_id: UUID
+    currency: str = Field(examples=["JPY"])
+    price: str = Field(examples=["1500"])
 
 
 class ChangedPrice(BaseModel):

@@ -14,7 +14,8 @@ import orjson
 
 from lakefront.clock import iso
 from lakefront.ids import new_id
-from lakefront.money import money_text, rounded
+from lakefront.money import decimals, money_text, rounded
+from transactional.platform.amounts import fits
 from transactional.platform.core import Core
 from transactional.platform.errors import Problem, not_found
 from transactional.platform.query import Row, first, jsonb, rows
@@ -206,6 +207,28 @@ async def history(core: Core, product_id: UUID, limit: int, cursor: str | None) 
         ],
         "next_cursor": str(page[-1]["version"]) if len(found) > limit else None,
     }
+
+
+async def set_currency_price(core: Core, actor: str, product_id: UUID, currency: str, price: Decimal) -> dict[str, Any]:
+    """Set what a product costs in another currency than its own; it is not converted then."""
+    if not fits(price, currency):
+        detail = f"{currency} has {decimals(currency)} decimals."
+        raise Problem(422, "too_many_decimals", "This cannot be paid in its currency", detail)
+    parameters = {"product_id": product_id, "currency": currency, "price": price, "actor": actor}
+    async with core.db.connection() as connection:
+        if await first(connection, store.SET_CURRENCY_PRICE, {**parameters, "now": core.clock.now()}) is None:
+            if not await first(connection, store.PRODUCT_EXISTS, parameters):
+                raise not_found("product", product_id)
+            raise Problem(
+                409, "own_currency", "This is the product's own currency", "Use POST /api/v1/pricing/changes."
+            )
+    return {"product_id": product_id, "currency": currency, "price": money_text(price, currency)}
+
+
+async def remove_currency_price(core: Core, product_id: UUID, currency: str) -> None:
+    """From now on the product's own price is converted. Removing it twice changes nothing."""
+    async with core.db.connection() as connection:
+        await connection.execute(store.REMOVE_CURRENCY_PRICE, {"product_id": product_id, "currency": currency})
 
 
 def _cursor(*parts: str) -> str:

@@ -72,4 +72,16 @@ SELECT h.valid_from, h.version, h.base_price, h.price, h.factor, h.reason, h.pro
  ORDER BY h.version DESC LIMIT %(limit)s
 """
 
+# A price for another currency; none for the product's own, which is changed elsewhere.
+SET_CURRENCY_PRICE = """
+INSERT INTO product_prices (product_id, currency, price, updated_by, updated_at)
+SELECT id, %(currency)s, %(price)s, %(actor)s, %(now)s FROM products
+ WHERE id = %(product_id)s AND currency <> %(currency)s
+ON CONFLICT (product_id, currency) DO UPDATE
+   SET price = excluded.price, updated_by = excluded.updated_by, updated_at = excluded.updated_at
+RETURNING price
+"""
+
+REMOVE_CURRENCY_PRICE = "DELETE FROM product_prices WHERE product_id = %(product_id)s AND currency = %(currency)s"
+
 PRODUCT_EXISTS = "SELECT 1 AS found FROM products WHERE id = %(product_id)s"

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 
+from lakefront.clock import iso
 from lakefront.contracts.commerce import OrderLine, OrderPlaced, StockChanged
 from lakefront.ids import new_id
 from lakefront.money import money_text
@@ -18,8 +19,9 @@ from lakefront.telemetry import correlation_id
 from transactional.inventory.events import SOURCE as INVENTORY
 from transactional.inventory.service import HARD_RESERVATION
 from transactional.orders.checkout import store
-from transactional.orders.checkout.quote import Asked, Quote
+from transactional.orders.checkout.quote import Asked, scope_of
 from transactional.orders.checkout.saga import Context, Saga, lease_end
+from transactional.orders.checkout.totals import Quote
 from transactional.orders.events import SOURCE
 from transactional.orders.history import PERSONAL
 from transactional.orders.schemas import OrderRequest
@@ -74,11 +76,6 @@ def request_hash(request: OrderRequest) -> bytes:
     return hashlib.sha256(orjson.dumps(request.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).digest()
 
 
-def scope_of(caller: Caller) -> str:
-    """Whose idempotency keys these are: the account's or the guest session's."""
-    return f"user:{caller.user_id}" if caller.user_id else f"session:{caller.session}"
-
-
 async def place(
     core: Core,
     connection: Connection,
@@ -106,7 +103,9 @@ async def place(
             "titles": [line.title for line in lines],
             "warehouses": [line.warehouse for line in lines],
             "quantities": [line.quantity for line in lines],
+            "listed_prices": [line.listed_price for line in lines],
             "unit_prices": [line.unit_price for line in lines],
+            "discounts": [line.discount for line in lines],
             "totals": [line.total for line in lines],
             "reservation_ids": [new_id() for _ in lines],
             "stock_partitions": partitions[1:],
@@ -126,7 +125,16 @@ async def place(
             "user_id": caller.user_id,
             "session": caller.session,
             "currency": quoted.currency,
+            "discount": quoted.discount,
+            "shipping": quoted.shipping,
+            "tax": quoted.tax,
+            "duties": quoted.duties,
+            "tax_included": quoted.taxes.included,
             "total": quoted.total,
+            "stored_value": quoted.stored_value,
+            "due": quoted.due,
+            "shipping_method": quoted.option.code,
+            "estimated_delivery": quoted.option.estimated_delivery,
             "shipping_address": jsonb(request.shipping_address.model_dump()),
             "billing_address": jsonb((request.billing_address or request.shipping_address).model_dump()),
             "fact": placed.event_type,
@@ -168,6 +176,13 @@ def _context(caller: Caller, request: OrderRequest, quoted: Quote, parties: Part
         action=None,
         unknown_since=None,
         correlation_id=correlation_id.get(),
+        charges=quoted.charges(),
+        coupon=quoted.coupon is not None,
+        due=money_text(quoted.due, quoted.currency),
+        stored_value=bool(quoted.draws),
+        shipping_method=quoted.option.code,
+        region=request.shipping_address.state,
+        estimated_delivery=iso(quoted.option.estimated_delivery),
     )
 
 
@@ -179,6 +194,7 @@ def _item(quoted: Quote, number: int) -> dict[str, Any]:
         "title": line.title,
         "quantity": line.quantity,
         "unit_price": money_text(line.unit_price, quoted.currency),
+        "discount": money_text(line.discount, quoted.currency),
         "total": money_text(line.total, quoted.currency),
     }
 
@@ -198,6 +214,7 @@ def _placed(saga: Saga, caller: Caller, quoted: Quote, parties: Parties) -> Orde
                 quantity=line.quantity,
                 unit_price=line.unit_price,
                 total=line.total,
+                discount=line.discount or None,
             )
             for line in quoted.lines
         ],
@@ -209,6 +226,13 @@ def _placed(saga: Saga, caller: Caller, quoted: Quote, parties: Parties) -> Orde
         shipping_country=parties.shipping_country,
         network_country=parties.network_country,
         email_domain=caller.email_domain,
+        discount=quoted.discount or None,
+        shipping=quoted.shipping or None,
+        tax=quoted.tax or None,
+        tax_included=quoted.taxes.included or None,
+        duties=quoted.duties or None,
+        shipping_method=quoted.option.code,
+        stored_value=quoted.stored_value or None,
     )
 
 

@@ -1,9 +1,10 @@
-"""The quote: what the asked products cost now, and from which warehouse they would come."""
+"""The quote: what the asked products cost now, from which warehouse they would come, and what is charged besides."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -11,35 +12,33 @@ from uuid import UUID
 from lakefront.money import line_total, money_text, rounded
 from transactional.inventory.errors import OutOfStock, UnknownProducts
 from transactional.orders.checkout import store
-from transactional.orders.errors import CartEmpty, MixedCurrencies, PriceChanged
-from transactional.orders.schemas import Item
+from transactional.orders.checkout.shipping import (
+    Destination,
+    ShippingOption,
+    crosses_border,
+    shipping_option,
+    shipping_options,
+)
+from transactional.orders.checkout.totals import Line, Quote
+from transactional.orders.errors import (
+    CartEmpty,
+    CurrencyNotAvailable,
+    MixedCurrencies,
+    PriceChanged,
+    ShippingNotAvailable,
+    TotalChanged,
+)
+from transactional.orders.schemas import Item, Purchase
 from transactional.platform.authentication import Caller
 from transactional.platform.database import Connection
 from transactional.platform.errors import Problem, not_found
-from transactional.platform.query import rows
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One product of an order, with its one reservation's warehouse."""
-
-    product_id: UUID
-    sku: str
-    title: str
-    category_path: str
-    warehouse: str
-    quantity: int
-    unit_price: Decimal
-    total: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """Lines sorted by (sku, warehouse), which is the order of the stock's locks."""
-
-    lines: list[Line]
-    currency: str
-    total: Decimal
+from transactional.platform.query import Row, rows
+from transactional.promotions import service as promotions
+from transactional.promotions.discounts import Coupon, discount_of, shares
+from transactional.stored_value import service as stored_value
+from transactional.tariffs.exchange import converted
+from transactional.tariffs.snapshot import Tariffs
+from transactional.tariffs.taxes import Goods, Sale
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,11 @@ class Asked:
     expected: dict[UUID, set[Decimal]]
     cart_id: UUID | None = None
     cart_version: int | None = None
+
+
+def scope_of(caller: Caller) -> str:
+    """Whose idempotency keys and uses of coupons these are: the account's or the guest session's."""
+    return f"user:{caller.user_id}" if caller.user_id else f"session:{caller.session}"
 
 
 def asked_items(items: list[Item]) -> Asked:
@@ -80,15 +84,16 @@ async def asked_cart(connection: Connection, cart_id: UUID, caller: Caller) -> A
     return Asked(dict(quantities), {}, cart_id, found[0]["version"])
 
 
-async def quote(connection: Connection, asked: Asked) -> Quote:
-    """Prices and warehouses of now. Raises UnknownProducts, MixedCurrencies, PriceChanged, OutOfStock."""
+async def quote(
+    connection: Connection, tariffs: Tariffs, caller: Caller, asked: Asked, terms: Purchase, now: datetime
+) -> Quote:
+    """What the order costs now. Raises UnknownProducts, MixedCurrencies, CurrencyNotAvailable, PriceChanged, OutOfStock,
+    CouponNotValid, ShippingNotAvailable, GiftCardNotValid, TotalChanged."""
     found = await rows(connection, store.QUOTE, {"product_ids": list(asked.quantities)})
     if missing := asked.quantities.keys() - {row["product_id"] for row in found}:
         raise UnknownProducts(missing)
-    if len(currencies := {row["currency"] for row in found}) > 1:
-        raise MixedCurrencies(currencies)
-    currency = found[0]["currency"]
-    if any(expected != rounded(row["price"], currency)
+    currency = await _price(connection, tariffs, found, terms.currency)
+    if any(expected != row["unit_price"]
            for row in found for expected in asked.expected.get(row["product_id"], ())):  # fmt: skip
         raise PriceChanged([_quoted(row, currency) for row in found])
     short = [row for row in found if (row["available"] or 0) < asked.quantities[row["product_id"]]]
@@ -98,11 +103,89 @@ async def quote(connection: Connection, asked: Asked) -> Quote:
         )
     lines = [_line(row, asked.quantities[row["product_id"]], currency) for row in found]
     lines.sort(key=lambda line: (line.sku, line.warehouse))
-    return Quote(lines, currency, sum((line.total for line in lines), Decimal(0)))
+    coupon, discount = None, Decimal(0)
+    if terms.coupon_code is not None:
+        coupon = await promotions.usable(connection, terms.coupon_code, scope_of(caller), now)
+        discount = discount_of(coupon, sum((line.total for line in lines), Decimal(0)), currency)
+        lines = _discounted(lines, discount, currency)
+    destination = destination_of(caller, terms)
+    quoted = await _charged(tariffs, lines, currency, discount, coupon, destination, terms, now)
+    credit_of = caller.user_id if terms.use_store_credit else None
+    if terms.gift_card_codes or credit_of:
+        drawn = await stored_value.draws(connection, terms.gift_card_codes, credit_of, quoted.total, currency, now)
+        quoted = replace(quoted, draws=drawn)
+    if terms.expected_total not in (None, quoted.total) or terms.expected_amount_due not in (None, quoted.due):
+        raise TotalChanged(quoted.answer())
+    return quoted
+
+
+def destination_of(caller: Caller, terms: Purchase) -> Destination:
+    """Where the order goes: as the request says, else the country that the account names."""
+    country, region = terms.destination()
+    return Destination(country or caller.country, region)
+
+
+def offered(tariffs: Tariffs, quoted: Quote, destination: Destination, now: datetime) -> list[ShippingOption]:
+    """Every way in which the quoted lines can be sent."""
+    return shipping_options(tariffs, quoted.warehouses, destination, (quoted.goods, quoted.currency), now)
+
+
+async def _price(connection: Connection, tariffs: Tariffs, found: list[Row], wanted: str | None) -> str:
+    """Give each row its unit price in the currency of the order, and answer that currency. A price that is set for it
+    goes before one that is converted."""
+    own = {row["currency"] for row in found}
+    if wanted is None and len(own) > 1:
+        raise MixedCurrencies(own)
+    currency: str = wanted or found[0]["currency"]
+    prices: dict[UUID, Decimal] = {}
+    if own != {currency}:
+        parameters = {"product_ids": [row["product_id"] for row in found], "currency": currency}
+        prices = {row["product_id"]: row["price"] for row in await rows(connection, store.PRICES_IN, parameters)}
+    for row in found:
+        if row["currency"] == currency:
+            price: Decimal | None = row["price"]
+        elif (price := prices.get(row["product_id"])) is None:
+            price = converted(row["price"], row["currency"], currency, tariffs.per_euro)
+        if price is None:
+            raise CurrencyNotAvailable(currency)
+        row["unit_price"] = rounded(price, currency)
+    return currency
+
+
+async def _charged(
+    tariffs: Tariffs,
+    lines: list[Line],
+    currency: str,
+    discount: Decimal,
+    coupon: Coupon | None,
+    destination: Destination,
+    terms: Purchase,
+    now: datetime,
+) -> Quote:
+    """The lines with what is charged besides them."""
+    goods = sum((line.total for line in lines), Decimal(0))
+    warehouses = [line.warehouse for line in lines]
+    shipping = shipping_option(tariffs, terms.shipping_method, warehouses, destination, (goods, currency), now)
+    if shipping is None:
+        others = shipping_options(tariffs, warehouses, destination, (goods, currency), now)
+        raise ShippingNotAvailable(terms.shipping_method, [option.answer(currency) for option in others])
+    sale = Sale(
+        currency,
+        destination.country,
+        destination.region,
+        [Goods(one.category_path, one.total, crosses_border(tariffs, one.warehouse, destination)) for one in lines],
+        shipping.cost,
+    )
+    tax, duties = await tariffs.tax.tax(sale), await tariffs.duties.duties(sale)
+    return Quote(lines, currency, discount, shipping, tax, duties, coupon)
+
+
+def _discounted(lines: list[Line], discount: Decimal, currency: str) -> list[Line]:
+    parts = shares(discount, [line.total for line in lines], currency)
+    return [replace(line, discount=part, total=line.total - part) for line, part in zip(lines, parts, strict=True)]
 
 
 def _line(row: dict[str, Any], quantity: int, currency: str) -> Line:
-    unit_price = rounded(row["price"], currency)
     return Line(
         product_id=row["product_id"],
         sku=row["sku"],
@@ -110,10 +193,16 @@ def _line(row: dict[str, Any], quantity: int, currency: str) -> Line:
         category_path=row["category_path"],
         warehouse=row["warehouse"],
         quantity=quantity,
-        unit_price=unit_price,
-        total=line_total(unit_price, quantity, currency),
+        listed_price=row["price"],
+        unit_price=row["unit_price"],
+        discount=Decimal(0),
+        total=line_total(row["unit_price"], quantity, currency),
     )
 
 
 def _quoted(row: dict[str, Any], currency: str) -> dict[str, Any]:
-    return {"product_id": str(row["product_id"]), "price": money_text(row["price"], currency), "currency": currency}
+    return {
+        "product_id": str(row["product_id"]),
+        "price": money_text(row["unit_price"], currency),
+        "currency": currency,
+    }

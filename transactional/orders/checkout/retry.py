@@ -4,9 +4,11 @@ payment."""
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from lakefront.clock import iso
 from lakefront.ids import new_id
 from lakefront.telemetry import correlation_id
 from transactional.inventory import service as inventory
@@ -15,6 +17,7 @@ from transactional.orders.checkout import store
 from transactional.orders.checkout.place import OWNER, Parties, parties_of
 from transactional.orders.checkout.saga import Answer, Context, Saga, lease_end
 from transactional.orders.checkout.service import run_to_answer
+from transactional.orders.checkout.shipping import Destination, shipping_option
 from transactional.orders.errors import NotInThisStatus, StillRunning
 from transactional.orders.moves import move
 from transactional.platform.authentication import Caller
@@ -22,17 +25,23 @@ from transactional.platform.core import Core
 from transactional.platform.database import Connection
 from transactional.platform.errors import not_found
 from transactional.platform.query import Row, first, jsonb, rows
+from transactional.promotions import service as promotions
+from transactional.stored_value import service as stored_value
+from transactional.tariffs.snapshot import Tariffs, tariffs_of
 
 
 async def pay(core: Core, caller: Caller, order_id: UUID, method: str) -> Answer:
     """Pay an order whose payment failed. Raises StillRunning while a payment is under way, NotInThisStatus once it is
     paid."""
+    tariffs = await tariffs_of(core)
     async with core.db.transaction() as connection:
-        saga = await _reopen(core, connection, caller, order_id, method)
+        saga = await _reopen(core, connection, tariffs, caller, order_id, method)
     return await run_to_answer(core, saga)
 
 
-async def _reopen(core: Core, connection: Connection, caller: Caller, order_id: UUID, method: str) -> Saga:
+async def _reopen(
+    core: Core, connection: Connection, tariffs: Tariffs, caller: Caller, order_id: UUID, method: str
+) -> Saga:
     order = await first(connection, store.LOCK_FAILED, {"order_id": order_id})
     if order is None:
         raise not_found("order", order_id)
@@ -46,6 +55,9 @@ async def _reopen(core: Core, connection: Connection, caller: Caller, order_id: 
     wanted = [(line["product_id"], line["quantity"]) for line in lines]
     taken = await inventory.take_for_order(connection, wanted, order_id, now)
     context, parties = _context(caller, order, method, now)
+    later = {}
+    if arrival := _arrival(tariffs, context, [row["warehouse"] for row in taken], now):
+        context["estimated_delivery"] = later["estimated_delivery"] = iso(arrival)
     version = order["version"] + 1
     user = UUID(context["user"]) if context["user"] else None
     reservations = {row["product_id"]: str(row["reservation_id"]) for row in taken}
@@ -54,11 +66,25 @@ async def _reopen(core: Core, connection: Connection, caller: Caller, order_id: 
     ]
     await move(
         connection, order_id, user, "failed", "pending",
-        version=version, now=now, reason="payment_retried", lines=changed,
+        version=version, now=now, reason="payment_retried", changed=later, lines=changed,
     )  # fmt: skip
+    if context.get("coupon"):
+        await promotions.redeem_again(connection, order_id, now)
+    if context.get("stored_value"):
+        await stored_value.hold_again(connection, order_id, now)
     reopened = await first(connection, store.REOPEN, _parameters(order, order_id, context, parties, taken, now))
     assert reopened is not None, "the checkout's row is locked"
     return Saga(order["id"], order_id, reopened["epoch"], "assessing", context)
+
+
+def _arrival(tariffs: Tariffs, context: Context, warehouses: list[str], now: datetime) -> datetime | None:
+    """When the parcels that leave later will arrive; None where the service is not offered any more, as same-day in the
+    evening: then what was said stands."""
+    destination = Destination(context["shipping_country"], context.get("region", ""))
+    goods = (Decimal(context["total"]), context["currency"])
+    chosen = context.get("shipping_method", "standard")
+    option = shipping_option(tariffs, chosen, warehouses, destination, goods, now)
+    return option.estimated_delivery if option else None
 
 
 def _context(caller: Caller, order: Row, method: str, now: datetime) -> tuple[Context, Parties]:
@@ -93,7 +119,7 @@ def _parameters(
         "epoch": order["epoch"],
         "payment_id": UUID(context["payment_id"]),
         "order_id": order_id,
-        "total": order["total"],
+        "due": order["due"],
         "currency": order["currency"],
         "gateway": context["gateway"],
         "method_token": context["method"],
@@ -102,5 +128,6 @@ def _parameters(
         "address": parties.address,
         "product_ids": [row["product_id"] for row in taken],
         "reservation_ids": [row["reservation_id"] for row in taken],
+        "estimated_delivery": context.get("estimated_delivery"),
         "now": now,
     }

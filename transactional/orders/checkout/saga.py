@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 from uuid import UUID
 
 from lakefront.clock import real_now
@@ -44,6 +44,23 @@ class Context(TypedDict):
     unknown_since: str | None
     """Real time since which the payment's outcome is not known."""
     correlation_id: str | None
+    charges: NotRequired[dict[str, str]]
+    """The parts of the total."""
+    coupon: NotRequired[bool]
+    """Whether a coupon was redeemed with the first commit, to be released if the order fails."""
+    due: NotRequired[str]
+    """What the payment method is asked for: the total less what stored value pays."""
+    stored_value: NotRequired[bool]
+    """Whether gift cards or store credit are held for the order, to be captured or given back."""
+    shipping_method: NotRequired[str]
+    region: NotRequired[str]
+    """State or province that it goes to."""
+    estimated_delivery: NotRequired[str]
+
+
+def amount_due(context: Context) -> str:
+    """What the payment method is asked for."""
+    return context.get("due", context["total"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +105,10 @@ def order_answer(
         "order_id": str(saga.order_id),
         "status": status,
         "total_amount": context["total"],
+        "charges": context.get("charges"),
+        "amount_due": amount_due(context),
         "currency": context["currency"],
+        "shipping_method": context.get("shipping_method", "standard"),
         "estimated_delivery": eta,
         "tracking_number": tracking,
         "payment_id": context["payment_id"],

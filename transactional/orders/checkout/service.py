@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import structlog
+from psycopg import Rollback
 
 from lakefront.clock import real_now
 from lakefront.telemetry import correlated
 from transactional.inventory.errors import OutOfStock
 from transactional.orders.checkout import steps, store
-from transactional.orders.checkout.place import OWNER, place, request_hash, scope_of
-from transactional.orders.checkout.quote import asked_cart, asked_items, quote
+from transactional.orders.checkout.place import OWNER, place, request_hash
+from transactional.orders.checkout.quote import Asked, asked_cart, asked_items, destination_of, offered, quote, scope_of
 from transactional.orders.checkout.saga import Answer, Saga, Stale, lease_end
+from transactional.orders.checkout.totals import Quote
 from transactional.orders.errors import KeyReused, StillRunning
-from transactional.orders.schemas import OrderRequest
+from transactional.orders.schemas import OrderRequest, Purchase
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
+from transactional.platform.database import Connection
 from transactional.platform.errors import Problem
 from transactional.platform.query import first, rows
+from transactional.promotions import service as promotions
+from transactional.stored_value import service as stored_value
+from transactional.tariffs.snapshot import Tariffs, tariffs_of
 
 PLACE_ATTEMPTS = 10
 """A quote may be overtaken before it is written; each attempt quotes anew."""
@@ -48,16 +55,50 @@ async def check_out(core: Core, caller: Caller, request: OrderRequest, key: str 
     raise OutOfStock([])
 
 
-async def _place(core: Core, caller: Caller, request: OrderRequest, key: str | None) -> Saga | None:
-    """Quote and write the order on one connection."""
+async def preview(core: Core, caller: Caller, request: Purchase) -> dict[str, Any]:
+    """What an order would cost now; nothing is taken, and nothing written."""
+    tariffs, now = await tariffs_of(core), core.clock.now()
     async with core.db.connection() as connection:
-        if request.items is not None:
-            asked = asked_items(request.items)
-        else:
-            assert request.cart_id is not None, "the request's schema asks for one of both"
-            asked = await asked_cart(connection, request.cart_id, caller)
-        quoted = await quote(connection, asked)
-        return await place(core, connection, caller, request, asked, quoted, key)
+        _, quoted = await _quote(connection, tariffs, caller, request, now)
+    options = offered(tariffs, quoted, destination_of(caller, request), now)
+    return {**quoted.answer(), "shipping_options": [option.answer(quoted.currency) for option in options]}
+
+
+async def _quote(
+    connection: Connection, tariffs: Tariffs, caller: Caller, request: Purchase, now: datetime
+) -> tuple[Asked, Quote]:
+    if request.items is not None:
+        asked = asked_items(request.items)
+    else:
+        assert request.cart_id is not None, "the request's schema asks for one of both"
+        asked = await asked_cart(connection, request.cart_id, caller)
+    return asked, await quote(connection, tariffs, caller, asked, request, now)
+
+
+async def _place(core: Core, caller: Caller, request: OrderRequest, key: str | None) -> Saga | None:
+    """Quote and write the order on one connection: in one statement, or where something else is spent with it, in one
+    transaction whose last locks are the coupon's and those of stored value."""
+    tariffs = await tariffs_of(core)
+    async with core.db.connection() as connection:
+        asked, quoted = await _quote(connection, tariffs, caller, request, core.clock.now())
+        if quoted.coupon is None and not quoted.draws:
+            return await place(core, connection, caller, request, asked, quoted, key)
+        async with connection.transaction():
+            saga = await place(core, connection, caller, request, asked, quoted, key)
+            if saga is not None and not await _spend(core, connection, caller, saga, quoted):
+                raise Rollback
+            return saga
+    return None
+
+
+async def _spend(core: Core, connection: Connection, caller: Caller, saga: Saga, quoted: Quote) -> bool:
+    """Take what the quote counts on besides stock; False where somebody else was quicker."""
+    now = core.clock.now()
+    order_id, coupon = saga.order_id, quoted.coupon
+    redeemed = coupon is None or await promotions.redeem(
+        connection, coupon.id, order_id, scope_of(caller), quoted.discount, now
+    )
+    return redeemed and (not quoted.draws or await stored_value.hold(connection, order_id, quoted.draws, now))
 
 
 async def run_to_answer(core: Core, saga: Saga) -> Answer:

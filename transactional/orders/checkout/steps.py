@@ -3,7 +3,8 @@
     assess     fraud is assessed (outside), then the verdict is obeyed in one commit
     authorize  the payment gateway is asked (outside), under the payment's id as the idempotency key
     settle     authorized: stock allocated, order confirmed or held for review, capture asked for, in one commit
-    fail       the compensation of every step: stock released, order failed, what was authorized given back
+    fail       the compensation of every step: stock, coupon and stored value released, order failed, what was authorized
+               given back
 
 A commit stands directly before and directly after every call to the outside world. Each is a compare-and-set on
 (step, epoch): when it finds nothing, another process has taken over and this one stops (``Stale``).
@@ -26,7 +27,7 @@ from serving.decisions import FraudInput
 from transactional.inventory import service as inventory
 from transactional.inventory.errors import OutOfStock
 from transactional.orders.checkout import store
-from transactional.orders.checkout.saga import LEASE, Answer, Saga, Stale, lease_end, order_answer
+from transactional.orders.checkout.saga import LEASE, Answer, Saga, Stale, amount_due, lease_end, order_answer
 from transactional.orders.errors import OrderDeclined, PaymentDeclined, PaymentUnavailable
 from transactional.orders.events import status_changed
 from transactional.orders.moves import move
@@ -38,8 +39,9 @@ from transactional.platform.core import Core
 from transactional.platform.errors import Problem
 from transactional.platform.outbox import Fact, outbox_rows, tell
 from transactional.platform.query import first, jsonb, rows
+from transactional.promotions import service as promotions
+from transactional.stored_value import service as stored_value
 
-DELIVERY = timedelta(days=3)
 LOOK_UP_PAUSE = timedelta(seconds=1)
 GATEWAY_DEADLINE = timedelta(seconds=10)
 """After this a request that the gateway does not know of was never received, and is sent again under the same key."""
@@ -105,12 +107,15 @@ async def assess(core: Core, saga: Saga) -> Saga | Answer:
 async def authorize(core: Core, saga: Saga, *, first_time: bool = True) -> Answer:
     """Ask the gateway for the money. Sent again, the key is the same: the gateway never charges it twice."""
     context = saga.context
+    due = Decimal(amount_due(context))
+    if not due:  # coupons and stored value pay for everything: there is nothing to ask a gateway for
+        return await settle(core, saga, None)
     gateway = gateways_of(core)[context["gateway"]]
     request = Authorization(
         key=context["payment_id"],
         merchant_reference=context["payment_id"],
         token=context["method"],
-        amount=Decimal(context["total"]),
+        amount=due,
         currency=context["currency"],
     )
     try:
@@ -129,6 +134,8 @@ async def look_up(core: Core, saga: Saga) -> Answer:
     """Find out what became of an authorization, by its key. Not found stays unknown until the gateway's own
     deadline."""
     context = saga.context
+    if not Decimal(amount_due(context)):
+        return await settle(core, saga, None)
     gateway = gateways_of(core)[context["gateway"]]
     try:
         charge = await gateway.find(context["payment_id"])
@@ -164,20 +171,21 @@ async def obey(core: Core, saga: Saga, charge: Charge) -> Answer:
     )
 
 
-async def settle(core: Core, saga: Saga, charge: Charge) -> Answer:
-    """The payment is authorized: allocate, confirm (or hold for review) and ask for the capture."""
+async def settle(core: Core, saga: Saga, charge: Charge | None) -> Answer:
+    """The payment is authorized, or nothing is due (no charge): allocate, confirm (or hold for review), ask for the
+    capture and capture what stored value pays."""
     context = saga.context
     now = core.clock.now()
     in_review = context["action"] == "review"
     status = "review" if in_review else "confirmed"
     version = context["order_version"] + 1
-    estimated_delivery = now + DELIVERY
     tracking = tracking_number(saga.order_id)
-    answer = order_answer(saga, status, "authorized", eta=iso(estimated_delivery), tracking=tracking)
+    payment: changes.PaymentStatus = "authorized" if charge is not None or in_review else "captured"
+    answer = order_answer(saga, status, payment, eta=context.get("estimated_delivery"), tracking=tracking)
     reason = "fraud_review" if in_review else None
     moved = status_changed(saga.order_id, _user(saga), "pending", status, version=version, now=now, reason=reason)  # type: ignore[arg-type]
     partitions, envelopes = outbox_rows(
-        [moved, payment_changed(_payment(saga, "authorized"), now)], core.settings.bus_partitions
+        [moved, payment_changed(_payment(saga, payment), now)], core.settings.bus_partitions
     )
     parameters: dict[str, Any] = {
         "order_id": saga.order_id,
@@ -189,31 +197,41 @@ async def settle(core: Core, saga: Saga, charge: Charge) -> Answer:
         "lines": len(context["items"]),
         "status": status,
         "order_version": version,
-        "estimated_delivery": estimated_delivery,
         "tracking_number": tracking,
         "fact": moved.data.event_type,
         "fact_data": jsonb(moved.data.model_dump(mode="json")),
-        "changes": jsonb(
-            {"order": {"status": status, "estimated_delivery": iso(estimated_delivery), "tracking_number": tracking}}
-        ),
+        "changes": jsonb({"order": {"status": status, "tracking_number": tracking}}),
         "payment_id": UUID(context["payment_id"]),
-        "gateway_reference": charge.reference,
-        "capture_id": None if in_review else new_id(),
-        "total": Decimal(context["total"]),
+        "payment_status": payment,
+        "gateway_reference": charge.reference if charge else None,
+        "capture_id": None if in_review or charge is None else new_id(),
+        "due": Decimal(amount_due(context)),
         "partitions": partitions,
         "envelopes": envelopes,
         "real_now": real_now(),
         "now": now,
     }
-    async with core.db.connection() as connection:
-        done = await first(connection, store.SETTLE, parameters)
-    if done and done["moved"]:
+    if await _settled(core, saga, parameters, spend=not in_review and context.get("stored_value", False)):
         _outcomes.labels(status).inc()
         return answer
     # Either someone else owns the checkout (then this raises Stale), or the reservation is gone although the money is
     # there.
     problem = OutOfStock([])
-    return await fail(core, saga, problem, "out_of_stock", outcome="failed", payment="authorized", charge=charge)
+    left: changes.PaymentStatus = "authorized" if charge is not None else "voided"
+    return await fail(core, saga, problem, "out_of_stock", outcome="failed", payment=left, charge=charge)
+
+
+async def _settled(core: Core, saga: Saga, parameters: dict[str, Any], *, spend: bool) -> bool:
+    """Settle in one statement or, where stored value is spent with it, in one transaction."""
+    if not spend:
+        async with core.db.connection() as connection:
+            done = await first(connection, store.SETTLE, parameters)
+        return bool(done and done["moved"])
+    async with core.db.transaction() as connection:
+        done = await first(connection, store.SETTLE, parameters)
+        if done and done["moved"]:
+            await stored_value.capture(connection, saga.order_id, parameters["now"])
+    return bool(done and done["moved"])
 
 
 async def fail(
@@ -245,8 +263,12 @@ async def fail(
             connection, payment_id, payment, now, failure_reason=failure or reason, gateway_reference=reference
         )
         if payment == "authorized":
-            await changes.ask(connection, payment_id, "reverse", Decimal(saga.context["total"]), now, reason=reason)
+            await changes.ask(connection, payment_id, "reverse", Decimal(amount_due(saga.context)), now, reason=reason)
         await inventory.release(connection, [row["id"] for row in held], now)
+        if saga.context.get("coupon"):
+            await promotions.release(connection, saga.order_id, now)
+        if saga.context.get("stored_value"):
+            await stored_value.give_back(connection, saga.order_id, now)
         await tell(connection, facts)
     _outcomes.labels(outcome).inc()
     return answer
@@ -292,7 +314,7 @@ def _payment(saga: Saga, status: changes.PaymentStatus) -> dict[str, Any]:
         "order_id": saga.order_id,
         "user": _user(saga),
         "status": status,
-        "amount": Decimal(context["total"]),
+        "amount": Decimal(amount_due(context)),
         "currency": context["currency"],
         "gateway": context["gateway"],
         "version": 1,

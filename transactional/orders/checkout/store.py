@@ -26,6 +26,11 @@ SELECT p.id AS product_id, p.sku, p.title, c.path AS category_path, p.currency, 
  WHERE p.id = ANY(%(product_ids)s) AND p.status = 'active'
 """
 
+# Prices that are set for a currency; asked for only where an order is paid in another one than its products'.
+PRICES_IN = """
+SELECT product_id, price FROM product_prices WHERE product_id = ANY(%(product_ids)s) AND currency = %(currency)s
+"""
+
 # The first commit: order, lines, payment, hard reservation, saga with its idempotency key, history and events, in one
 # statement. It writes all or nothing: nothing where the stock is short, a price is another or the cart was changed
 # since they were read, and nothing where the key is there already. Stock rows are locked in order, and what they hold
@@ -33,10 +38,11 @@ SELECT p.id AS product_id, p.sku, p.title, c.path AS category_path, p.currency, 
 PLACE = """
 WITH line AS (
     SELECT * FROM unnest(%(product_ids)s::uuid[], %(skus)s::text[], %(titles)s::text[], %(warehouses)s::text[],
-                         %(quantities)s::int[], %(unit_prices)s::numeric[], %(totals)s::numeric[],
+                         %(quantities)s::int[], %(listed_prices)s::numeric[], %(unit_prices)s::numeric[],
+                         %(discounts)s::numeric[], %(totals)s::numeric[],
                          %(reservation_ids)s::uuid[], %(stock_partitions)s::smallint[], %(stock_envelopes)b::text[])
-        WITH ORDINALITY AS t (product_id, sku, title, warehouse, quantity, unit_price, total,
-                              reservation_id, stock_partition, stock_envelope, line_number)
+        WITH ORDINALITY AS t (product_id, sku, title, warehouse, quantity, listed_price, unit_price,
+                              discount, total, reservation_id, stock_partition, stock_envelope, line_number)
 ), cart AS (
     SELECT id FROM carts WHERE id = %(cart_id)s::uuid AND version = %(cart_version)s::bigint FOR UPDATE
 ), locked AS (
@@ -46,7 +52,7 @@ WITH line AS (
     SELECT 1 WHERE (%(cart_id)s::uuid IS NULL OR EXISTS (SELECT FROM cart))
        AND (SELECT count(*) FROM locked WHERE enough) = cardinality(%(skus)s::text[])
        AND (SELECT count(*) FROM line l JOIN products p
-                ON p.id = l.product_id AND p.price = l.unit_price AND p.status = 'active') =
+                ON p.id = l.product_id AND p.price = l.listed_price AND p.status = 'active') =
                 cardinality(%(skus)s::text[])
 ), saga AS (
     INSERT INTO checkouts (id, order_id, scope, idempotency_key, request_hash, step, context, owner, lease_until,
@@ -61,15 +67,19 @@ WITH line AS (
 ), cart_emptied AS (
     DELETE FROM cart_items i USING saga WHERE i.cart_id = %(cart_id)s::uuid
 ), placed AS (
-    INSERT INTO orders (id, user_id, session, status, currency, total, shipping_address, billing_address, placed_at,
-    updated_at)
-    SELECT order_id, %(user_id)s::uuid, %(session)s, 'pending', %(currency)s, %(total)s, %(shipping_address)s,
-           %(billing_address)s, %(now)s, %(now)s
+    INSERT INTO orders (id, user_id, session, status, currency, discount, shipping, tax, duties, tax_included,
+                        total, stored_value, shipping_method, shipping_address, billing_address, estimated_delivery,
+                        placed_at, updated_at)
+    SELECT order_id, %(user_id)s::uuid, %(session)s, 'pending', %(currency)s, %(discount)s, %(shipping)s, %(tax)s,
+           %(duties)s, %(tax_included)s, %(total)s, %(stored_value)s, %(shipping_method)s, %(shipping_address)s,
+           %(billing_address)s, %(estimated_delivery)s, %(now)s, %(now)s
       FROM saga
     RETURNING *
 ), ordered AS (
-    INSERT INTO order_lines (order_id, line_number, product_id, sku, title, quantity, unit_price, total, reservation_id)
-    SELECT order_id, line_number, product_id, sku, title, quantity, unit_price, total, reservation_id FROM saga, line
+    INSERT INTO order_lines (order_id, line_number, product_id, sku, title, quantity, unit_price, discount, total,
+                             reservation_id)
+    SELECT order_id, line_number, product_id, sku, title, quantity, unit_price, discount, total, reservation_id
+      FROM saga, line
     RETURNING *
 ), history AS (
     INSERT INTO order_history (order_id, sequence, fact, data, changes, occurred_at)
@@ -80,7 +90,7 @@ WITH line AS (
 ), payment AS (
     INSERT INTO payments (id, order_id, status, amount, currency, gateway, method_token, device, card, address,
                           created_at, updated_at)
-    SELECT %(payment_id)s::uuid, order_id, 'pending', %(total)s, %(currency)s, %(gateway)s, %(method_token)s,
+    SELECT %(payment_id)s::uuid, order_id, 'pending', %(due)s, %(currency)s, %(gateway)s, %(method_token)s,
            %(device)s, %(card)s, %(address)s, %(now)s, %(now)s
       FROM saga
 ), reserved AS (
@@ -136,19 +146,19 @@ WITH held AS (
 ), allocated AS (
     UPDATE reservations r SET level = 'allocated', expires_at = NULL FROM held, moved WHERE r.id = held.id
 ), ordered AS (
-    UPDATE orders o SET status = %(status)s, version = %(order_version)s, estimated_delivery = %(estimated_delivery)s,
-           tracking_number = %(tracking_number)s, updated_at = %(now)s
+    UPDATE orders o SET status = %(status)s, version = %(order_version)s, tracking_number = %(tracking_number)s,
+           updated_at = %(now)s
       FROM moved WHERE o.id = %(order_id)s
 ), history AS (
     INSERT INTO order_history (order_id, sequence, fact, data, changes, occurred_at)
     SELECT %(order_id)s, %(order_version)s, %(fact)s, %(fact_data)s, %(changes)s, %(now)s FROM moved
 ), paid AS (
-    UPDATE payments p SET status = 'authorized', gateway_reference = %(gateway_reference)s, version = 1, updated_at =
+    UPDATE payments p SET status = %(payment_status)s, gateway_reference = %(gateway_reference)s, version = 1, updated_at =
     %(now)s
       FROM moved WHERE p.id = %(payment_id)s
 ), capture AS (
     INSERT INTO payment_operations (id, payment_id, kind, amount, due_at, created_at)
-    SELECT %(capture_id)s::uuid, %(payment_id)s, 'capture', %(total)s, %(real_now)s, %(now)s
+    SELECT %(capture_id)s::uuid, %(payment_id)s, 'capture', %(due)s, %(real_now)s, %(now)s
       FROM moved WHERE %(capture_id)s::uuid IS NOT NULL
 ), told AS (
     INSERT INTO outbox (partition, envelope)
@@ -184,7 +194,8 @@ UPDATE checkouts SET lease_until = %(real_now)s
 
 # A failed order is tried again with another payment method.
 LOCK_FAILED = """
-SELECT c.id, c.epoch, c.outcome, c.context, o.status, o.version, o.user_id, o.session, o.currency, o.total
+SELECT c.id, c.epoch, c.outcome, c.context, o.status, o.version, o.user_id, o.session, o.currency, o.total,
+       o.total - o.stored_value AS due
   FROM orders o JOIN checkouts c ON c.order_id = o.id
  WHERE o.id = %(order_id)s FOR UPDATE
 """
@@ -198,13 +209,16 @@ WITH moved AS (
 ), payment AS (
     INSERT INTO payments (id, order_id, status, amount, currency, gateway, method_token, device, card, address,
                           created_at, updated_at)
-    SELECT %(payment_id)s, %(order_id)s, 'pending', %(total)s, %(currency)s, %(gateway)s, %(method_token)s,
+    SELECT %(payment_id)s, %(order_id)s, 'pending', %(due)s, %(currency)s, %(gateway)s, %(method_token)s,
            %(device)s, %(card)s, %(address)s, %(now)s, %(now)s
       FROM moved
 ), lines AS (
     UPDATE order_lines l SET reservation_id = t.reservation_id
       FROM moved, unnest(%(product_ids)s::uuid[], %(reservation_ids)s::uuid[]) AS t (product_id, reservation_id)
      WHERE l.order_id = %(order_id)s AND l.product_id = t.product_id
+), arrival AS (
+    UPDATE orders SET estimated_delivery = coalesce(%(estimated_delivery)s::timestamptz, estimated_delivery)
+     WHERE id = %(order_id)s AND EXISTS (SELECT FROM moved)
 )
 SELECT epoch FROM moved
 """

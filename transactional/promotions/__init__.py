@@ -1,0 +1,1 @@
+"""Promotions: coupons, and the discounts that they give."""

@@ -1,0 +1,1 @@
+"""Stored value: gift cards and store credit, which pay for orders as far as they go."""
