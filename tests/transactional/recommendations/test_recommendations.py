@@ -15,6 +15,7 @@ from lakefront.artefacts import ModelStore
 from lakefront.bus import CLICKS
 from lakefront.clock import real_now
 from lakefront.contracts import data_model
+from lakefront.ids import new_id
 from lakefront.settings import settings
 from transactional.recommendations.cards import cards, popular
 
@@ -28,9 +29,12 @@ def fresh_caches():
 
 
 @pytest.fixture
-async def products(create_product):
-    """Six products on offer, and one that is sold out."""
-    made = [await create_product(price=f"{10 + number}.50", stock={"main": 5}) for number in range(6)]
+async def products(shop, create_product):
+    """Six products on offer, bought more than whatever other tests sell, and one that is sold out."""
+    made = [await create_product(price=f"{10 + number}.50", stock={"main": 600}) for number in range(6)]
+    items = [{"product_id": product["product_id"], "quantity": 500} for product in made]
+    answer = await shop.order({"X-Session-Id": f"session-{new_id()}"}, made[0], items=items)
+    assert answer.status_code == 201, answer.text
     return made, await create_product(price="5.00")
 
 
