@@ -16,7 +16,7 @@ from transactional.platform.outbox import tell
 from transactional.platform.query import Row, first
 
 PaymentStatus = Literal["pending", "authorized", "captured", "failed", "voided", "refunded", "charged_back"]
-OperationKind = Literal["capture", "reverse", "refund"]
+OperationKind = Literal["capture", "reverse"]
 
 MOVES: dict[PaymentStatus, tuple[PaymentStatus, ...]] = {
     "authorized": ("pending",),
@@ -37,8 +37,8 @@ async def change(
     *,
     reason: str | None = None,
     failure_reason: str | None = None,
+    gateway: str | None = None,
     gateway_reference: str | None = None,
-    captured: Decimal = Decimal(0),
     amount: Decimal | None = None,
     told_as: PaymentStatus | None = None,
 ) -> Row | None:
@@ -52,8 +52,8 @@ async def change(
             "from": list(MOVES[status]),
             "now": now,
             "failure_reason": failure_reason,
+            "gateway": gateway,
             "gateway_reference": gateway_reference,
-            "captured": captured,
         },
     )
     if changed:
@@ -70,10 +70,9 @@ async def ask(
     now: datetime,
     *,
     reason: str | None = None,
-    operation_id: UUID | None = None,
 ) -> UUID:
     """Have the gateway do something for a payment, durably: a worker carries it out."""
-    operation_id = operation_id or new_id()
+    operation_id = new_id()
     await connection.execute(
         store.ADD_OPERATION,
         {

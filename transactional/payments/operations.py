@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 
 from lakefront.clock import real_now
+from lakefront.ids import new_id
 from transactional.payments import changes, store
 from transactional.payments.events import payment_changed
 from transactional.payments.gateways.interface import GatewayUnavailable, Movement, OutcomeUnknown
@@ -131,10 +132,11 @@ async def _reversed(connection: Connection, operation: Row, payment: Row, answer
 
 async def _refunded(connection: Connection, operation: Row, payment: Row, answer: Movement, now: datetime) -> None:
     amount: Decimal = operation["amount"]
+    moved = {"payment_id": payment["id"], "operation_id": operation["id"], "amount": amount, "now": now}
     if not answer.accepted:
-        back = {"payment_id": payment["id"], "amount": amount, "now": now}
-        await connection.execute(store.TAKE_BACK_REFUNDED, back)
+        await connection.execute(store.TAKE_BACK_REFUNDED, moved)
         return
+    await connection.execute(store.POST_REFUND_PAID, moved)
     whole = payment["refunded"] == payment["captured"]
     status: changes.PaymentStatus = "refunded" if whole else "captured"
     await changes.change(
@@ -151,6 +153,13 @@ async def refund(
     operation_id: UUID | None = None,
 ) -> UUID | None:
     """Ask for a refund in the caller's transaction; None when all refunds together would exceed what was captured."""
-    if not await first(connection, store.ADD_REFUNDED, {"payment_id": payment_id, "amount": amount, "now": now}):
-        return None
-    return await changes.ask(connection, payment_id, "refund", amount, now, reason=reason, operation_id=operation_id)
+    operation_id = operation_id or new_id()
+    parameters = {
+        "operation_id": operation_id,
+        "payment_id": payment_id,
+        "amount": amount,
+        "reason": reason,
+        "real_now": real_now(),
+        "now": now,
+    }
+    return operation_id if await first(connection, store.GRANT_REFUND, parameters) else None

@@ -119,6 +119,8 @@ async def _charge_back(core: Core, webhook: Webhook) -> dict[str, Any]:
             raise Problem(409, "nothing_charged", "This payment was not charged", f"It is {payment['status']}.")
         if payment["status"] != "charged_back":
             await connection.execute(store.DROP_UNSTARTED_CAPTURE, {"payment_id": payment["id"]})
+            posting = {"payment_id": payment["id"], "now": occurred_at}
+            await connection.execute(store.POST_CHARGE_BACK, posting)
             await changes.change(connection, payment["id"], "charged_back", occurred_at, reason="charge_back")
     return {"received": True, "payment_status": "charged_back"}
 

@@ -9,8 +9,8 @@ CHANGE = f"""
 UPDATE payments p
    SET status = %(status)s, version = version + 1, updated_at = %(now)s,
        failure_reason = coalesce(%(failure_reason)s, failure_reason),
-       gateway_reference = coalesce(%(gateway_reference)s, gateway_reference),
-       captured = captured + %(captured)s::numeric
+       gateway = coalesce(%(gateway)s, gateway),
+       gateway_reference = coalesce(%(gateway_reference)s, gateway_reference)
  WHERE id = %(payment_id)s AND status = ANY(%(from)s::text[])
 RETURNING id, order_id, status, amount, currency, gateway, version, captured, refunded, device, card, address,
           {_PSEUDONYM} AS "user"
@@ -44,10 +44,20 @@ UPDATE payment_operations SET status = 'dropped'
 """
 
 # The refunds asked for never exceed what was captured: the row is locked, and a check of the table says the same.
-ADD_REFUNDED = """
-UPDATE payments SET refunded = refunded + %(amount)s::numeric, updated_at = %(now)s
- WHERE id = %(payment_id)s AND status IN ('captured', 'refunded') AND refunded + %(amount)s::numeric <= captured
-RETURNING refunded, captured
+GRANT_REFUND = """
+WITH granted AS (
+    UPDATE payments SET refunded = refunded + %(amount)s::numeric, updated_at = %(now)s
+     WHERE id = %(payment_id)s AND status IN ('captured', 'refunded') AND refunded + %(amount)s::numeric <= captured
+    RETURNING id, currency, gateway
+), asked AS (
+    INSERT INTO payment_operations (id, payment_id, kind, amount, reason, due_at, created_at)
+    SELECT %(operation_id)s, id, 'refund', %(amount)s, %(reason)s, %(real_now)s, %(now)s FROM granted
+), posted AS (
+    INSERT INTO payment_ledger (payment_id, operation_id, kind, debit, credit, amount, currency, gateway, occurred_at)
+    SELECT id, %(operation_id)s, 'refund_granted', 'refunds', 'refunds_payable', %(amount)s, currency, gateway, %(now)s
+      FROM granted
+)
+SELECT 1 AS granted FROM granted
 """
 
 # Operations whose time has come, at most one of a payment and only its oldest; the due time becomes the lease. The
@@ -92,16 +102,75 @@ WITH done AS (
     UPDATE payment_operations SET status = 'done' WHERE id = ANY(%(operation_ids)s::uuid[])
 ), told AS (
     INSERT INTO outbox (partition, envelope) SELECT * FROM unnest(%(partitions)s::smallint[], %(envelopes)b::text[])
+), captured AS (
+    UPDATE payments p SET status = 'captured', captured = t.amount, version = version + 1, updated_at = %(now)s
+      FROM unnest(%(operation_ids)s::uuid[], %(payment_ids)s::uuid[], %(amounts)s::numeric[])
+           AS t (operation_id, id, amount)
+     WHERE p.id = t.id
+    RETURNING p.id, t.operation_id, t.amount, p.currency, p.gateway
 )
-UPDATE payments p SET status = 'captured', captured = t.amount, version = version + 1, updated_at = %(now)s
-  FROM unnest(%(payment_ids)s::uuid[], %(amounts)s::numeric[]) AS t (id, amount) WHERE p.id = t.id
+INSERT INTO payment_ledger (payment_id, operation_id, kind, debit, credit, amount, currency, gateway, occurred_at)
+SELECT id, operation_id, 'capture', 'gateway_clearing', 'revenue', amount, currency, gateway, %(now)s
+  FROM captured WHERE amount > 0
 """
 
 # A refund that the gateway refused was not paid out.
 TAKE_BACK_REFUNDED = """
-UPDATE payments SET refunded = refunded - %(amount)s::numeric, updated_at = %(now)s,
-       status = CASE status WHEN 'refunded' THEN 'captured' ELSE status END
- WHERE id = %(payment_id)s
+WITH back AS (
+    UPDATE payments SET refunded = refunded - %(amount)s::numeric, updated_at = %(now)s,
+           status = CASE status WHEN 'refunded' THEN 'captured' ELSE status END
+     WHERE id = %(payment_id)s
+    RETURNING id, currency, gateway
+)
+INSERT INTO payment_ledger (payment_id, operation_id, kind, debit, credit, amount, currency, gateway, occurred_at)
+SELECT id, %(operation_id)s, 'refund_refused', 'refunds_payable', 'refunds', %(amount)s, currency, gateway, %(now)s
+  FROM back
+"""
+
+# A refund that the gateway has paid out.
+POST_REFUND_PAID = """
+INSERT INTO payment_ledger (payment_id, operation_id, kind, debit, credit, amount, currency, gateway, occurred_at)
+SELECT id, %(operation_id)s, 'refund_paid', 'refunds_payable', 'gateway_clearing', %(amount)s, currency, gateway, %(now)s
+  FROM payments WHERE id = %(payment_id)s
+"""
+
+# The card's holder took back what the gateway still held of the payment; nothing where it held nothing.
+POST_CHARGE_BACK = """
+INSERT INTO payment_ledger (payment_id, kind, debit, credit, amount, currency, gateway, occurred_at)
+SELECT p.id, 'charge_back', 'charge_backs', 'gateway_clearing', sum(e.amount), p.currency, p.gateway, %(now)s
+  FROM payments p JOIN payment_ledger_entries e ON e.payment_id = p.id AND e.account = 'gateway_clearing'
+ WHERE p.id = %(payment_id)s
+ GROUP BY p.id HAVING sum(e.amount) > 0
 """
 
 OPERATION = "SELECT id, payment_id, kind, amount, status, reason FROM payment_operations WHERE id = %(id)s"
+
+# What each account holds, by currency: debits minus credits. The sum over all accounts of a currency is zero.
+TRIAL_BALANCE = """
+SELECT currency, account, sum(amount) AS balance FROM payment_ledger_entries GROUP BY currency, account
+ ORDER BY currency, account
+"""
+
+# Where payments and ledger differ; empty unless something is broken. `held` is what the gateway still has of a payment:
+# nothing once it was charged back, else what was captured less the refunds that were paid out.
+LEDGER_DIFFERENCES = """
+WITH ledger AS (
+    SELECT payment_id,
+           coalesce(-sum(amount) FILTER (WHERE account = 'revenue'), 0) AS captured,
+           coalesce(sum(amount) FILTER (WHERE account = 'refunds'), 0) AS refunded,
+           coalesce(-sum(amount) FILTER (WHERE account = 'refunds_payable'), 0) AS payable,
+           coalesce(sum(amount) FILTER (WHERE account = 'charge_backs'), 0) AS charged_back,
+           coalesce(sum(amount) FILTER (WHERE account = 'gateway_clearing'), 0) AS held
+      FROM payment_ledger_entries GROUP BY payment_id
+), due AS (
+    SELECT payment_id, sum(amount) AS payable FROM payment_operations
+     WHERE kind = 'refund' AND status = 'due' GROUP BY payment_id
+)
+SELECT p.id AS payment_id, p.status, p.captured, p.refunded, l.captured AS ledger_captured,
+       l.refunded AS ledger_refunded, l.payable AS ledger_payable, l.held AS ledger_held
+  FROM payments p LEFT JOIN ledger l ON l.payment_id = p.id LEFT JOIN due d ON d.payment_id = p.id
+ WHERE p.captured <> coalesce(l.captured, 0)
+    OR p.refunded <> coalesce(l.refunded, 0)
+    OR coalesce(d.payable, 0) <> coalesce(l.payable, 0)
+    OR p.captured - p.refunded <> coalesce(l.held + l.charged_back - l.payable, 0)
+"""
