@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 from uuid import UUID
@@ -17,6 +17,7 @@ from transactional.platform.query import Row, first
 
 PaymentStatus = Literal["pending", "authorized", "captured", "failed", "voided", "refunded", "charged_back"]
 OperationKind = Literal["capture", "reverse"]
+"""What is asked for here; refunds are granted by ``operations.refund``, strays looked for by ``look_for_stray``."""
 
 MOVES: dict[PaymentStatus, tuple[PaymentStatus, ...]] = {
     "authorized": ("pending",),
@@ -86,6 +87,14 @@ async def ask(
         },
     )
     return operation_id
+
+
+async def look_for_stray(
+    connection: Connection, payment_id: UUID, gateway: str, now: datetime, after: timedelta = timedelta(0)
+) -> None:
+    """Have a gateway asked for a charge of this payment that is not (or no longer) its own, and the charge voided."""
+    parameters = {"id": new_id(), "payment_id": payment_id, "gateway": gateway, "reason": "late_success"}
+    await connection.execute(store.ADD_STRAY, parameters | {"due_at": real_now() + after, "now": now})
 
 
 async def latest(connection: Connection, order_id: UUID) -> Row | None:

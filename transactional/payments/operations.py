@@ -18,7 +18,8 @@ from lakefront.ids import new_id
 from transactional.payments import changes, store
 from transactional.payments.events import payment_changed
 from transactional.payments.gateways.interface import GatewayUnavailable, Movement, OutcomeUnknown
-from transactional.payments.gateways.registry import gateways_of
+from transactional.payments.gateways.protection import ProtectedGateway
+from transactional.payments.gateways.registry import gateway_of
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
 from transactional.platform.outbox import outbox_rows
@@ -49,10 +50,12 @@ async def carry_out_due(core: Core, limit: int = 50) -> int:
 async def _send(core: Core, operation: Row) -> Movement | None:
     """The gateway's answer, or what is clear without asking; None when there is none yet (the operation is
     postponed)."""
-    gateway = gateways_of(core)[operation["gateway"]]
     key, reference, status = str(operation["id"]), operation["gateway_reference"], operation["payment_status"]
     try:
+        gateway = gateway_of(core, operation["gateway"])
         match operation["kind"], status:
+            case "void_stray", _:
+                return await _void_stray(gateway, operation)
             case "capture", "authorized":
                 return await gateway.capture(key, reference, operation["amount"])
             case "reverse", "authorized":
@@ -74,6 +77,20 @@ async def _send(core: Core, operation: Row) -> Movement | None:
         async with core.db.connection() as connection:
             await connection.execute(store.POSTPONE, parameters)
         return None
+
+
+async def _void_stray(gateway: ProtectedGateway, operation: Row) -> Movement:
+    """Void what a gateway authorized for a payment that failed, or was paid elsewhere, in the meantime. Only the
+    gateway's own books count; there may be nothing to void."""
+    charge = await gateway.find(str(operation["payment_id"]))
+    if charge is None or charge.status in ("declined", "refused", "voided"):
+        return Movement(True)
+    if charge.status == "processing":
+        raise OutcomeUnknown(f"{gateway.name} has not decided yet")
+    own = (operation["payment_gateway"], operation["gateway_reference"]) == (gateway.name, charge.reference)
+    if own and operation["payment_status"] not in ("failed", "voided"):
+        return Movement(False, f"payment_is_{operation['payment_status']}")
+    return await gateway.void(str(operation["id"]), charge.reference)
 
 
 async def _finish_captures(core: Core, operations: list[Row]) -> None:

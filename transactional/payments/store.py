@@ -69,11 +69,13 @@ UPDATE payment_operations t SET due_at = %(lease_until)s, attempts = attempts + 
         SELECT d.id FROM payment_operations d
          WHERE d.status = 'due' AND d.due_at <= %(real_now)s
            AND NOT EXISTS (SELECT FROM payment_operations e
-                            WHERE e.payment_id = d.payment_id AND e.status = 'due' AND e.id < d.id)
+                            WHERE e.payment_id = d.payment_id AND e.status = 'due' AND e.id < d.id
+                              AND e.kind <> 'void_stray')
          ORDER BY d.due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
    AND p.id = t.payment_id
 RETURNING t.id, t.payment_id, t.kind, t.amount, t.reason, t.epoch, t.attempts,
-          p.status AS payment_status, p.gateway, p.gateway_reference, p.captured, p.refunded, p.amount AS payment_amount
+          p.status AS payment_status, coalesce(t.gateway, p.gateway) AS gateway, p.gateway AS payment_gateway,
+          p.gateway_reference, p.captured, p.refunded, p.amount AS payment_amount
 """
 
 POSTPONE = (
@@ -173,4 +175,52 @@ SELECT p.id AS payment_id, p.status, p.captured, p.refunded, l.captured AS ledge
     OR p.refunded <> coalesce(l.refunded, 0)
     OR coalesce(d.payable, 0) <> coalesce(l.payable, 0)
     OR p.captured - p.refunded <> coalesce(l.held + l.charged_back - l.payable, 0)
+"""
+
+# Someone says that a gateway has a charge which is not the payment's own, or may have one later: it is looked up when
+# due. Nothing new where that is going to happen already.
+ADD_STRAY = """
+INSERT INTO payment_operations (id, payment_id, kind, amount, gateway, reason, due_at, created_at)
+VALUES (%(id)s, %(payment_id)s, 'void_stray', 0, %(gateway)s, %(reason)s, %(due_at)s, %(now)s)
+ON CONFLICT (payment_id, gateway) WHERE kind = 'void_stray' AND status = 'due'
+   DO UPDATE SET due_at = least(payment_operations.due_at, excluded.due_at)
+"""
+
+# A payment as news of it finds it, with the gateway that its checkout asks just now.
+NEWS_OF = """
+SELECT p.id, p.order_id, p.status, p.gateway, c.outcome IS NULL AS in_checkout, c.context ->> 'gateway' AS asked_gateway,
+       c.context ->> 'payment_id' = p.id::text AS is_latest
+  FROM payments p JOIN checkouts c ON c.order_id = p.order_id
+ WHERE p.id = %(payment_id)s::uuid
+"""
+
+BY_REFERENCE = "SELECT id FROM payments WHERE gateway = %(gateway)s AND gateway_reference = %(reference)s"
+
+ADD_ATTEMPT = """
+INSERT INTO payment_attempts (id, payment_id, gateway, outcome, region, method, decided_at)
+VALUES (%(id)s, %(payment_id)s, %(gateway)s, %(outcome)s, %(region)s, %(method)s, %(real_now)s)
+"""
+
+GATEWAY_RULES = """
+SELECT gateway, method, currency, countries, excluded_countries, token_prefixes, least_amount, greatest_amount,
+       greatest_risk, fee_share, fee_fixed, loss_share
+  FROM gateway_rules ORDER BY gateway, method, currency
+"""
+
+# How the gateways did of late, from our own attempts. A decline is the issuer's word and says nothing of the gateway.
+RECENT_OUTCOMES = """
+WITH recent AS (
+    SELECT order_id, gateway FROM payments
+     WHERE id > %(first_id)s AND gateway_reference IS NOT NULL AND status NOT IN ('pending', 'failed')
+     ORDER BY id DESC LIMIT %(limit)s
+), outcome AS (
+    SELECT r.gateway, c.context ->> 'region' AS region, c.context ->> 'paid_by' AS method, 1 AS succeeded
+      FROM recent r JOIN checkouts c ON c.order_id = r.order_id
+     WHERE c.context ? 'region'
+    UNION ALL
+    (SELECT gateway, region, method, 0 FROM payment_attempts
+      WHERE id > %(first_id)s ORDER BY id DESC LIMIT %(limit)s)
+)
+SELECT gateway, region, method, count(*)::float8 AS attempts, sum(succeeded)::float8 AS successes
+  FROM outcome GROUP BY gateway, region, method
 """

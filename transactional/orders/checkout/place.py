@@ -23,6 +23,7 @@ from transactional.orders.checkout.saga import Context, Saga, lease_end
 from transactional.orders.events import SOURCE
 from transactional.orders.schemas import OrderRequest
 from transactional.payments.gateways.registry import DEFAULT_GATEWAY
+from transactional.payments.methods import method_of
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
@@ -48,10 +49,9 @@ class Parties:
 
 
 def payment_kind(token: str) -> str:
-    """Kind of a payment method by its token: wallets and invoices say so, everything else is a card."""
-    if "wallet" in token:
-        return "wallet"
-    return "invoice" if "invoice" in token else "card"
+    """Kind of a payment method as events name it: who buys now and pays later pays an invoice."""
+    method = method_of(token)
+    return "invoice" if method == "buy_now_pay_later" else method
 
 
 def parties_of(caller: Caller, method: str, shipping_country: str | None, now: datetime) -> Parties:

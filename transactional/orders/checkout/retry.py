@@ -70,6 +70,8 @@ def _context(caller: Caller, order: Row, method: str, now: datetime) -> tuple[Co
         "order_version": order["version"] + 1,
         "action": None,
         "unknown_since": None,
+        "failed_over": 0,
+        "sent_again": 0,
         "correlation_id": correlation_id.get(),
     }
     return context, parties

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 from uuid import UUID
 
 from lakefront.clock import real_now
@@ -26,6 +26,7 @@ class Context(TypedDict):
     method: str
     payment_id: str
     gateway: str
+    """The gateway that is asked; empty where none takes the payment. Chosen once fraud was assessed."""
     payment_kind: str
     device: str | None
     card: str | None
@@ -44,6 +45,15 @@ class Context(TypedDict):
     unknown_since: str | None
     """Real time since which the payment's outcome is not known."""
     correlation_id: str | None
+    backups: NotRequired[list[str]]
+    """Gateways to ask when the present one definitely cannot do it."""
+    region: NotRequired[str]
+    paid_by: NotRequired[str]
+    """What routing saw: region and kind of payment method."""
+    failed_over: NotRequired[int]
+    """How many gateways have been given up."""
+    sent_again: NotRequired[int]
+    """How often the present gateway, not knowing the key at its deadline, was sent it again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from transactional.platform.query import Row, first
 
 LATE_SECONDS = 3.0
 HANG_SECONDS = 30.0
+REFUSED = "processing_error"
 
 
 class SandboxGateway:
@@ -69,7 +70,7 @@ class SandboxGateway:
         if token.startswith("tok_decline_"):
             return "card_declined"
         if token.startswith(("tok_refuse_every_", f"tok_refuse_{self.name}_")):
-            return "processing_error"
+            return REFUSED
         return None
 
     async def _announce(self, request: Authorization, delay: float) -> None:
@@ -96,6 +97,9 @@ class SandboxGateway:
     async def refund(self, key: str, reference: str, amount: Decimal) -> Movement:
         return await self._move("refund", key, reference, amount)
 
+    async def close(self) -> None:
+        """It works on the core's own connections and has none to close."""
+
     async def _move(self, kind: str, key: str, reference: str, amount: Decimal) -> Movement:
         movement = {"gateway": self.name, "kind": kind, "key": key, "reference": reference, "amount": amount}
         decided = await self._row(store.MOVE, movement)
@@ -112,4 +116,6 @@ class SandboxGateway:
 def _charge(row: Row) -> Charge:
     if not row["answered"]:
         return Charge(row["reference"], "processing")
+    if row["reason"] == REFUSED:
+        return Charge(row["reference"], "refused", REFUSED)
     return Charge(row["reference"], row["status"], row["reason"])

@@ -58,6 +58,63 @@ SELECT p.id, 'charge_back', 'charge_backs', 'gateway_clearing', sum(e.amount), p
  WHERE p.status = 'charged_back'
  GROUP BY p.id HAVING sum(e.amount) > 0;
 
+-- What each gateway takes, under which conditions and at what price. Empty lists allow everything; a row of a currency goes
+-- before the one of all currencies, and only it may name amounts.
+CREATE TABLE gateway_rules (
+    gateway text NOT NULL,
+    method text NOT NULL CHECK (method IN ('card', 'wallet', 'buy_now_pay_later')),
+    currency char(3),
+    countries text[] NOT NULL DEFAULT '{}',
+    excluded_countries text[] NOT NULL DEFAULT '{}',
+    token_prefixes text[] NOT NULL DEFAULT '{}',  -- a gateway can charge its own tokens only
+    least_amount numeric(18, 4) NOT NULL DEFAULT 0 CHECK (least_amount >= 0),
+    greatest_amount numeric(18, 4) CHECK (greatest_amount >= least_amount),
+    greatest_risk double precision NOT NULL DEFAULT 1 CHECK (greatest_risk BETWEEN 0 AND 1),
+    fee_share double precision NOT NULL DEFAULT 0 CHECK (fee_share >= 0),
+    fee_fixed numeric(18, 4) NOT NULL DEFAULT 0 CHECK (fee_fixed >= 0),
+    loss_share double precision NOT NULL DEFAULT 1 CHECK (loss_share BETWEEN 0 AND 1),  -- of a fraud, borne by us
+    UNIQUE NULLS NOT DISTINCT (gateway, method, currency),
+    CHECK (currency IS NOT NULL OR (least_amount = 0 AND greatest_amount IS NULL AND fee_fixed = 0))
+);
+INSERT INTO gateway_rules (gateway, method, currency, countries, token_prefixes, least_amount, greatest_amount, fee_share,
+                           fee_fixed) VALUES
+    ('stripe', 'card', NULL, '{}', '{pm_,src_,card_}', 0, NULL, 0.0325, 0),
+    ('stripe', 'card', 'USD', '{}', '{pm_,src_,card_}', 0.50, NULL, 0.029, 0.30),
+    ('stripe', 'wallet', NULL, '{}', '{pm_,src_,card_}', 0, NULL, 0.0325, 0),
+    ('stripe', 'wallet', 'USD', '{}', '{pm_,src_,card_}', 0.50, NULL, 0.029, 0.30),
+    ('stripe', 'buy_now_pay_later', 'USD', '{US}', '{pm_}', 1, 4000, 0.0599, 0.30),
+    ('stripe', 'buy_now_pay_later', 'EUR', '{AT,BE,DE,ES,FI,FR,IE,IT,NL}', '{pm_}', 1, 4000, 0.0499, 0.30),
+    ('stripe', 'buy_now_pay_later', 'GBP', '{GB}', '{pm_}', 1, 4000, 0.0499, 0.30),
+    ('sandbox', 'card', NULL, '{}', '{}', 0, NULL, 0.015, 0),
+    ('sandbox', 'wallet', NULL, '{}', '{}', 0, NULL, 0.015, 0),
+    ('sandbox', 'buy_now_pay_later', NULL, '{}', '{}', 0, NULL, 0.03, 0),
+    ('sandbox-backup', 'card', NULL, '{}', '{}', 0, NULL, 0.029, 0),
+    ('sandbox-backup', 'wallet', NULL, '{}', '{}', 0, NULL, 0.029, 0),
+    ('sandbox-backup', 'buy_now_pay_later', NULL, '{}', '{}', 0, NULL, 0.06, 0);
+UPDATE gateway_rules SET excluded_countries = '{CU,IR,KP,SY}';
+
+-- Attempts of an authorization that came to nothing at a gateway. The one that succeeded is the payment itself, so that
+-- an order without a mishap writes nothing here.
+CREATE TABLE payment_attempts (
+    id uuid PRIMARY KEY,
+    payment_id uuid NOT NULL REFERENCES payments,
+    gateway text NOT NULL,
+    outcome text NOT NULL CHECK (outcome IN ('refused', 'not_sent', 'unknown')),
+    region text NOT NULL,
+    method text NOT NULL,
+    decided_at timestamptz NOT NULL  -- real time
+);
+CREATE INDEX payment_attempts_by_payment ON payment_attempts (payment_id);
+
+-- A charge that is not (or no longer) the payment's own is looked up at the gateway that has it, and voided.
+ALTER TABLE payment_operations
+    ADD COLUMN gateway text,
+    DROP CONSTRAINT payment_operations_kind_check,
+    ADD CONSTRAINT payment_operations_kind_check CHECK (kind IN ('capture', 'reverse', 'refund', 'void_stray')),
+    ADD CONSTRAINT payment_operations_stray CHECK ((kind = 'void_stray') = (gateway IS NOT NULL));
+CREATE UNIQUE INDEX payment_operations_one_stray ON payment_operations (payment_id, gateway)
+    WHERE kind = 'void_stray' AND status = 'due';
+
 -- The sandbox is two gateways, each with its own charges.
 ALTER TABLE sandbox_gateway.charges
     ADD COLUMN gateway text NOT NULL DEFAULT 'sandbox',
