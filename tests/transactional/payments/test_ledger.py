@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
 from decimal import Decimal
 
@@ -14,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakefront.secrets import secrets
+from lakefront.webhook_signature import sign
 from transactional.payments import ledger
 from transactional.payments.gateways.interface import Movement
 from transactional.payments.gateways.sandbox.gateway import SandboxGateway
@@ -46,8 +45,7 @@ async def refund(shop, internal, payment_id, amount):
 
 async def charge_back(shop, payment_id):
     payload = json.dumps({"type": "charge_back", "merchant_reference": payment_id}).encode()
-    signature = hmac.new(secrets().webhook_key.encode(), payload, hashlib.sha256).hexdigest()
-    headers = {"X-Sandbox-Signature": signature, "Content-Type": "application/json"}
+    headers = {"X-Sandbox-Signature": sign(payload, secrets().webhook_key), "Content-Type": "application/json"}
     return await shop.client.post("/api/v1/payments/webhooks/sandbox", content=payload, headers=headers)
 
 
