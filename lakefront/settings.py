@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -83,6 +83,14 @@ class Settings(BaseSettings):
     chargeback_window_days: int = Field(7, ge=1, description="Younger orders are not yet known to be honest.")
 
     network_ranges: str = Field("", description="CSV of network,country: where shoppers' addresses belong.")
+
+    # Payments
+    payment_gateways: str = Field(
+        "", description="Gateways in use, comma-separated; empty: stripe where its key is set, else the sandboxes."
+    )
+    stripe_secret_key: SecretStr = Field(SecretStr(""), description="Stripe's key (sk_…); empty: no Stripe.")
+    stripe_webhook_secret: SecretStr = Field(SecretStr(""), description="Signs Stripe's webhooks (whsec_…).")
+    stripe_api_url: str = Field("", description="Another address of Stripe's API, such as a test server's.")
 
     # Limits and tokens
     rate_limit_per_minute: int = Field(100, ge=1, description="Requests a minute of one user or address.")

@@ -18,6 +18,7 @@ import orjson
 import structlog
 from opentelemetry import trace
 
+from lakefront.card_numbers import without_card_numbers
 from lakefront.settings import settings
 
 correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
@@ -123,4 +124,4 @@ def _add_process(process: str) -> Any:
 
 
 def _to_json(value: Any, **_: Any) -> bytes:
-    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
+    return without_card_numbers(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS))

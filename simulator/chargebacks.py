@@ -3,8 +3,6 @@ webhook."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 import orjson
 
 from lakefront.clock import iso
+from lakefront.webhook_signature import sign
 
 REPORTED_SHARE = 0.93
 """Some holders never look at their statements."""
@@ -75,5 +74,4 @@ def webhook(entry: ChargeBack, key: str) -> tuple[bytes, dict[str, str]]:
         "type": "charge_back", "merchant_reference": entry.payment_id, "occurred_at": entry.due_at,
     }  # fmt: skip
     body = orjson.dumps(message)
-    signature = hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
-    return body, {SIGNATURE_HEADER: signature, "Content-Type": "application/json"}
+    return body, {SIGNATURE_HEADER: sign(body, key), "Content-Type": "application/json"}

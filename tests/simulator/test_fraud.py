@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import orjson
 
+from lakefront.webhook_signature import is_valid
 from simulator.chargebacks import SIGNATURE_HEADER, ChargeBack, ChargeBacks, business_days_later, webhook
 from simulator.fraudsters import PATTERNS, Fraudsters, Raid
 
@@ -107,4 +106,4 @@ def test_pending_chargebacks_survive_a_restart() -> None:
 def test_the_webhook_is_signed_over_its_very_bytes() -> None:
     body, headers = webhook(ChargeBack("payment-1", "2026-01-12T12:00:00.000000Z"), "key")
     assert orjson.loads(body)["merchant_reference"] == "payment-1"
-    assert headers[SIGNATURE_HEADER] == hmac.new(b"key", body, hashlib.sha256).hexdigest()
+    assert is_valid(body, headers[SIGNATURE_HEADER], "key")

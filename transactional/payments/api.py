@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Request, Response
 from transactional.orders.api import IdempotencyKey, answered
 from transactional.orders.checkout import retry
 from transactional.orders.schemas import OrderAnswer
-from transactional.payments import service
+from transactional.payments import service, webhooks
 from transactional.payments.schemas import (
     PaymentAnswer,
     ProcessRequest,
@@ -59,7 +59,27 @@ async def refund(
 async def sandbox_webhook(
     request: Request,
     core: CoreDep,
-    x_sandbox_signature: Annotated[str | None, Header(description="Hex HMAC-SHA256 of the body.")] = None,
+    x_sandbox_signature: Annotated[
+        str | None, Header(description="t=<seconds>,v1=<hex HMAC-SHA256 of the time, a point and the body>")
+    ] = None,
 ) -> WebhookAnswer:
-    webhook = service.verified_webhook(await request.body(), x_sandbox_signature)
-    return WebhookAnswer.model_validate(await service.receive_webhook(core, webhook))
+    news = webhooks.from_sandbox(await request.body(), x_sandbox_signature)
+    return WebhookAnswer.model_validate(await webhooks.receive(core, news))
+
+
+@router.post(
+    "/webhooks/stripe",
+    summary="News from Stripe",
+    description="Events of payment intents and disputes; others are received and ignored.",
+    responses=responses(401, 404, 409, 422),
+    openapi_extra={"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}},
+)
+async def stripe_webhook(
+    request: Request,
+    core: CoreDep,
+    stripe_signature: Annotated[str | None, Header(description="Stripe's signature, not older than 5 minutes.")] = None,
+) -> WebhookAnswer:
+    news = await webhooks.from_stripe(core, await request.body(), stripe_signature)
+    if news is None:
+        return WebhookAnswer(received=True)
+    return WebhookAnswer.model_validate(await webhooks.receive(core, news))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 from uuid import UUID
@@ -16,7 +16,8 @@ from transactional.platform.outbox import tell
 from transactional.platform.query import Row, first
 
 PaymentStatus = Literal["pending", "authorized", "captured", "failed", "voided", "refunded", "charged_back"]
-OperationKind = Literal["capture", "reverse", "refund"]
+OperationKind = Literal["capture", "reverse"]
+"""What is asked for here; refunds are granted by ``operations.refund``, strays looked for by ``look_for_stray``."""
 
 MOVES: dict[PaymentStatus, tuple[PaymentStatus, ...]] = {
     "authorized": ("pending",),
@@ -37,8 +38,8 @@ async def change(
     *,
     reason: str | None = None,
     failure_reason: str | None = None,
+    gateway: str | None = None,
     gateway_reference: str | None = None,
-    captured: Decimal = Decimal(0),
     amount: Decimal | None = None,
     told_as: PaymentStatus | None = None,
 ) -> Row | None:
@@ -52,8 +53,8 @@ async def change(
             "from": list(MOVES[status]),
             "now": now,
             "failure_reason": failure_reason,
+            "gateway": gateway,
             "gateway_reference": gateway_reference,
-            "captured": captured,
         },
     )
     if changed:
@@ -70,10 +71,9 @@ async def ask(
     now: datetime,
     *,
     reason: str | None = None,
-    operation_id: UUID | None = None,
 ) -> UUID:
     """Have the gateway do something for a payment, durably: a worker carries it out."""
-    operation_id = operation_id or new_id()
+    operation_id = new_id()
     await connection.execute(
         store.ADD_OPERATION,
         {
@@ -87,6 +87,14 @@ async def ask(
         },
     )
     return operation_id
+
+
+async def look_for_stray(
+    connection: Connection, payment_id: UUID, gateway: str, now: datetime, after: timedelta = timedelta(0)
+) -> None:
+    """Have a gateway asked for a charge of this payment that is not (or no longer) its own, and the charge voided."""
+    parameters = {"id": new_id(), "payment_id": payment_id, "gateway": gateway, "reason": "late_success"}
+    await connection.execute(store.ADD_STRAY, parameters | {"due_at": real_now() + after, "now": now})
 
 
 async def latest(connection: Connection, order_id: UUID) -> Row | None:

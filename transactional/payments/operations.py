@@ -14,10 +14,12 @@ from uuid import UUID
 import structlog
 
 from lakefront.clock import real_now
+from lakefront.ids import new_id
 from transactional.payments import changes, store
 from transactional.payments.events import payment_changed
 from transactional.payments.gateways.interface import GatewayUnavailable, Movement, OutcomeUnknown
-from transactional.payments.gateways.registry import gateways_of
+from transactional.payments.gateways.protection import ProtectedGateway
+from transactional.payments.gateways.registry import gateway_of
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
 from transactional.platform.outbox import outbox_rows
@@ -48,10 +50,12 @@ async def carry_out_due(core: Core, limit: int = 50) -> int:
 async def _send(core: Core, operation: Row) -> Movement | None:
     """The gateway's answer, or what is clear without asking; None when there is none yet (the operation is
     postponed)."""
-    gateway = gateways_of(core)[operation["gateway"]]
     key, reference, status = str(operation["id"]), operation["gateway_reference"], operation["payment_status"]
     try:
+        gateway = gateway_of(core, operation["gateway"])
         match operation["kind"], status:
+            case "void_stray", _:
+                return await _void_stray(gateway, operation)
             case "capture", "authorized":
                 return await gateway.capture(key, reference, operation["amount"])
             case "reverse", "authorized":
@@ -73,6 +77,20 @@ async def _send(core: Core, operation: Row) -> Movement | None:
         async with core.db.connection() as connection:
             await connection.execute(store.POSTPONE, parameters)
         return None
+
+
+async def _void_stray(gateway: ProtectedGateway, operation: Row) -> Movement:
+    """Void what a gateway authorized for a payment that failed, or was paid elsewhere, in the meantime. Only the
+    gateway's own books count; there may be nothing to void."""
+    charge = await gateway.find(str(operation["payment_id"]))
+    if charge is None or charge.status in ("declined", "refused", "voided"):
+        return Movement(True)
+    if charge.status == "processing":
+        raise OutcomeUnknown(f"{gateway.name} has not decided yet")
+    own = (operation["payment_gateway"], operation["gateway_reference"]) == (gateway.name, charge.reference)
+    if own and operation["payment_status"] not in ("failed", "voided"):
+        return Movement(False, f"payment_is_{operation['payment_status']}")
+    return await gateway.void(str(operation["id"]), charge.reference)
 
 
 async def _finish_captures(core: Core, operations: list[Row]) -> None:
@@ -131,10 +149,11 @@ async def _reversed(connection: Connection, operation: Row, payment: Row, answer
 
 async def _refunded(connection: Connection, operation: Row, payment: Row, answer: Movement, now: datetime) -> None:
     amount: Decimal = operation["amount"]
+    moved = {"payment_id": payment["id"], "operation_id": operation["id"], "amount": amount, "now": now}
     if not answer.accepted:
-        back = {"payment_id": payment["id"], "amount": amount, "now": now}
-        await connection.execute(store.TAKE_BACK_REFUNDED, back)
+        await connection.execute(store.TAKE_BACK_REFUNDED, moved)
         return
+    await connection.execute(store.POST_REFUND_PAID, moved)
     whole = payment["refunded"] == payment["captured"]
     status: changes.PaymentStatus = "refunded" if whole else "captured"
     await changes.change(
@@ -151,6 +170,13 @@ async def refund(
     operation_id: UUID | None = None,
 ) -> UUID | None:
     """Ask for a refund in the caller's transaction; None when all refunds together would exceed what was captured."""
-    if not await first(connection, store.ADD_REFUNDED, {"payment_id": payment_id, "amount": amount, "now": now}):
-        return None
-    return await changes.ask(connection, payment_id, "refund", amount, now, reason=reason, operation_id=operation_id)
+    operation_id = operation_id or new_id()
+    parameters = {
+        "operation_id": operation_id,
+        "payment_id": payment_id,
+        "amount": amount,
+        "reason": reason,
+        "real_now": real_now(),
+        "now": now,
+    }
+    return operation_id if await first(connection, store.GRANT_REFUND, parameters) else None

@@ -56,10 +56,11 @@ class Webhook(BaseModel):
     model_config = ConfigDict(extra="ignore")  # a gateway may add fields at any time
 
     type: Literal["charge_back", "authorized"]
+    gateway: Literal["sandbox", "sandbox-backup"] = "sandbox"
     merchant_reference: UUID
     occurred_at: AwareDatetime | None = None
 
 
 class WebhookAnswer(BaseModel):
     received: bool
-    payment_status: str
+    payment_status: str | None = Field(None, description="Nothing where the news is of no payment of ours.")

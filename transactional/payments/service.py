@@ -1,25 +1,18 @@
-"""Payments: their status, refunds, and what gateways tell by themselves."""
+"""Payments: their status and refunds."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid5
 
-from pydantic import ValidationError
-
-from lakefront.clock import real_now
 from lakefront.money import money_text, rounded
-from lakefront.secrets import secrets
 from transactional.orders.access import check_owner
-from transactional.orders.checkout import store as checkout_store
-from transactional.payments import changes, operations, store
-from transactional.payments.schemas import RefundRequest, Webhook
+from transactional.payments import operations, store
+from transactional.payments.schemas import RefundRequest
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
-from transactional.platform.errors import Problem, field_errors, not_found
+from transactional.platform.errors import Problem, not_found
 from transactional.platform.query import first
 
 
@@ -85,49 +78,3 @@ def _refund_answer(operation_id: UUID, payment_id: UUID, amount: Decimal, curren
         "currency": currency,
         "status": status,
     }
-
-
-def verified_webhook(body: bytes, signature: str | None) -> Webhook:
-    """The webhook, if the sandbox gateway really sent it. Raises Problem 401 for a bad signature, 422 for a bad
-    body."""
-    expected = hmac.new(secrets().webhook_key.encode(), body, hashlib.sha256).hexdigest()
-    if signature is None or not hmac.compare_digest(signature.encode(), expected.encode()):
-        raise Problem(401, "invalid_signature", "The webhook's signature is not valid")
-    try:
-        return Webhook.model_validate_json(body)
-    except ValidationError as error:
-        named = field_errors(error.errors())
-        raise Problem(422, "invalid_request", "The webhook does not fit its schema", errors=named) from error
-
-
-async def receive_webhook(core: Core, webhook: Webhook) -> dict[str, Any]:
-    """Act on a webhook. Twice, late or in another order, it has the same effect once."""
-    if webhook.type == "charge_back":
-        return await _charge_back(core, webhook)
-    return await _hasten(core, webhook)
-
-
-async def _charge_back(core: Core, webhook: Webhook) -> dict[str, Any]:
-    """The card's holder took the money back; business time is the gateway's."""
-    now = core.clock.now()
-    occurred_at = min(webhook.occurred_at or now, now)
-    async with core.db.transaction() as connection:
-        payment = await first(connection, store.LOCK, {"payment_id": webhook.merchant_reference})
-        if payment is None:
-            raise not_found("payment", webhook.merchant_reference)
-        if payment["status"] not in ("charged_back", *changes.MOVES["charged_back"]):
-            raise Problem(409, "nothing_charged", "This payment was not charged", f"It is {payment['status']}.")
-        if payment["status"] != "charged_back":
-            await connection.execute(store.DROP_UNSTARTED_CAPTURE, {"payment_id": payment["id"]})
-            await changes.change(connection, payment["id"], "charged_back", occurred_at, reason="charge_back")
-    return {"received": True, "payment_status": "charged_back"}
-
-
-async def _hasten(core: Core, webhook: Webhook) -> dict[str, Any]:
-    """News of a payment is only a hint: its checkout, if it waits for an outcome, asks the gateway at once."""
-    async with core.db.connection() as connection:
-        payment = await first(connection, store.PAYMENT, {"payment_id": webhook.merchant_reference})
-        if payment is None:
-            raise not_found("payment", webhook.merchant_reference)
-        await connection.execute(checkout_store.HASTEN, {"order_id": payment["order_id"], "real_now": real_now()})
-    return {"received": True, "payment_status": payment["status"]}

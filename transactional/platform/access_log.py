@@ -11,6 +11,7 @@ import sys
 import orjson
 from opentelemetry import trace
 
+from lakefront.card_numbers import without_card_numbers
 from lakefront.clock import real_now
 from lakefront.settings import settings
 from lakefront.telemetry import correlation_id
@@ -42,5 +43,5 @@ class AccessLog:
         if span.is_valid:
             line["trace_id"] = trace.format_trace_id(span.trace_id)
             line["span_id"] = trace.format_span_id(span.span_id)
-        sys.stdout.buffer.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        sys.stdout.buffer.write(without_card_numbers(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)))
         sys.stdout.buffer.flush()

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from redis.asyncio import Redis
 
 from lakefront.bus import Bus
+from lakefront.card_numbers import refuse_card_number
 from lakefront.clock import Clock, iso, real_now
 from lakefront.contracts import EventData, partition_of
 from lakefront.ids import new_id
@@ -57,6 +58,7 @@ class Core:
                 "metadata": cause_of_now() | metadata,
             }
         )
+        refuse_card_number(envelope, data.event_type)
         return Message(partition_of(data.key, self.settings.bus_partitions), envelope)
 
 

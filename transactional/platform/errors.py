@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 
+from lakefront.card_numbers import CardNumberRefused
 from lakefront.telemetry import correlation_id
 
 PROBLEM_JSON = "application/problem+json"
@@ -77,6 +78,18 @@ def unavailable(code: str, title: str, detail: str | None = None, retry_after: i
     return Problem(503, code, title, detail, {"Retry-After": str(retry_after)})
 
 
+class CardNumberSent(HTTPException):
+    """A request's body holds a card number: told by who reads the body, so it is of the kind that readers let through."""
+
+    def __init__(self) -> None:
+        super().__init__(422)
+
+
+def card_number_refused(detail: str = "Send the payment gateway's token instead.") -> Problem:
+    """422 for what would bring a card number to us."""
+    return Problem(422, "card_number_refused", "Card numbers are not taken here", detail)
+
+
 def field_errors(errors: Iterable[Any]) -> list[dict[str, str]]:
     """Pydantic's errors as ``{"field", "message"}``; the field as the sender wrote it: "items.0.quantity"."""
     return [
@@ -112,6 +125,14 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _validation(_: Request, error: RequestValidationError) -> Response:
         return problem_response(_invalid_request(error))
+
+    @app.exception_handler(CardNumberRefused)
+    async def _card_number(_: Request, error: CardNumberRefused) -> Response:
+        return problem_response(card_number_refused(str(error)))
+
+    @app.exception_handler(CardNumberSent)
+    async def _card_number_sent(_: Request, __: CardNumberSent) -> Response:
+        return problem_response(card_number_refused())
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> Response:

@@ -6,7 +6,7 @@ import asyncio
 import ctypes
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
@@ -24,7 +24,7 @@ from transactional.platform.core import Core
 from transactional.platform.database import Database
 from transactional.platform.publisher import Publisher
 
-FirstStep = Callable[[Core], Awaitable[None]]
+Step = Callable[[Core], Awaitable[None]]
 STORE_DEADLINE_SECONDS = 0.1
 _PR_SET_PDEATHSIG = 1
 _PASSWORD_THREADS = 2
@@ -53,8 +53,11 @@ def open_store(chosen: Settings) -> Redis:
     )
 
 
-def lifespan_with(*first_steps: FirstStep) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """A lifespan that makes the worker's ``Core``, takes the domains' first steps with it, and then serves."""
+def lifespan_with(
+    *first_steps: Step, last_steps: Sequence[Step] = ()
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """A lifespan that makes the worker's ``Core``, takes the domains' first steps with it, serves, and at the end takes
+    their last steps."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -64,6 +67,8 @@ def lifespan_with(*first_steps: FirstStep) -> Callable[[FastAPI], AbstractAsyncC
             for step in first_steps:
                 await step(core)
             yield
+            for step in last_steps:
+                await step(core)
 
     return lifespan
 

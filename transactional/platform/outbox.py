@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 from opentelemetry import trace
 
+from lakefront.card_numbers import refuse_card_number
 from lakefront.clock import iso, real_now
 from lakefront.contracts import EventData, partition_of
 from lakefront.ids import new_id
@@ -61,7 +62,7 @@ def cause_of_now() -> dict[str, str]:
 
 
 def _envelope(fact: Fact, recorded_at: str, cause: dict[str, str]) -> str:
-    return orjson.dumps(
+    envelope = orjson.dumps(
         {
             "event_id": new_id(),
             "event_type": fact.data.event_type,
@@ -73,7 +74,9 @@ def _envelope(fact: Fact, recorded_at: str, cause: dict[str, str]) -> str:
             "data": fact.data.model_dump(mode="json"),
             "metadata": cause | fact.metadata,
         }
-    ).decode()
+    )
+    refuse_card_number(envelope, fact.data.event_type)
+    return envelope.decode()
 
 
 async def tell(connection: Connection, facts: Sequence[Fact]) -> None:

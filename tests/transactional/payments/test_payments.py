@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
 from collections import Counter
 from decimal import Decimal
@@ -16,6 +14,7 @@ from aiohttp import web
 from lakefront.clock import iso
 from lakefront.ids import new_id
 from lakefront.secrets import keyed_hash, secrets
+from lakefront.webhook_signature import sign
 from transactional.payments.gateways.interface import Authorization, GatewayUnavailable, OutcomeUnknown
 from transactional.payments.gateways.protection import ProtectedGateway
 from transactional.payments.gateways.sandbox.delivery import deliver_webhooks
@@ -34,8 +33,7 @@ async def paid(shop, create_user, create_product):
 
 def signed(body: dict) -> tuple[bytes, dict[str, str]]:
     payload = json.dumps(body).encode()
-    signature = hmac.new(secrets().webhook_key.encode(), payload, hashlib.sha256).hexdigest()
-    return payload, {"X-Sandbox-Signature": signature, "Content-Type": "application/json"}
+    return payload, {"X-Sandbox-Signature": sign(payload, secrets().webhook_key), "Content-Type": "application/json"}
 
 
 async def post_webhook(shop, **body):

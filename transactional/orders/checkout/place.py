@@ -26,6 +26,7 @@ from transactional.orders.events import SOURCE
 from transactional.orders.history import PERSONAL
 from transactional.orders.schemas import OrderRequest
 from transactional.payments.gateways.registry import DEFAULT_GATEWAY
+from transactional.payments.methods import method_of
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
@@ -51,10 +52,9 @@ class Parties:
 
 
 def payment_kind(token: str) -> str:
-    """Kind of a payment method by its token: wallets and invoices say so, everything else is a card."""
-    if "wallet" in token:
-        return "wallet"
-    return "invoice" if "invoice" in token else "card"
+    """Kind of a payment method as events name it: who buys now and pays later pays an invoice."""
+    method = method_of(token)
+    return "invoice" if method == "buy_now_pay_later" else method
 
 
 def parties_of(caller: Caller, method: str, shipping_country: str | None, now: datetime) -> Parties:
@@ -181,7 +181,7 @@ def _context(caller: Caller, request: OrderRequest, quoted: Quote, parties: Part
         due=money_text(quoted.due, quoted.currency),
         stored_value=bool(quoted.draws),
         shipping_method=quoted.option.code,
-        region=request.shipping_address.state,
+        shipping_region=request.shipping_address.state,
         estimated_delivery=iso(quoted.option.estimated_delivery),
     )
 

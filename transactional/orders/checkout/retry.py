@@ -80,7 +80,7 @@ async def _reopen(
 def _arrival(tariffs: Tariffs, context: Context, warehouses: list[str], now: datetime) -> datetime | None:
     """When the parcels that leave later will arrive; None where the service is not offered any more, as same-day in the
     evening: then what was said stands."""
-    destination = Destination(context["shipping_country"], context.get("region", ""))
+    destination = Destination(context["shipping_country"], context.get("shipping_region", ""))
     goods = (Decimal(context["total"]), context["currency"])
     chosen = context.get("shipping_method", "standard")
     option = shipping_option(tariffs, chosen, warehouses, destination, goods, now)
@@ -103,6 +103,8 @@ def _context(caller: Caller, order: Row, method: str, now: datetime) -> tuple[Co
         "order_version": order["version"] + 1,
         "action": None,
         "unknown_since": None,
+        "failed_over": 0,
+        "sent_again": 0,
         "correlation_id": correlation_id.get(),
     }
     return context, parties

@@ -26,6 +26,7 @@ class Context(TypedDict):
     method: str
     payment_id: str
     gateway: str
+    """The gateway that is asked; empty where none takes the payment. Chosen once fraud was assessed."""
     payment_kind: str
     device: str | None
     card: str | None
@@ -53,9 +54,18 @@ class Context(TypedDict):
     stored_value: NotRequired[bool]
     """Whether gift cards or store credit are held for the order, to be captured or given back."""
     shipping_method: NotRequired[str]
-    region: NotRequired[str]
+    shipping_region: NotRequired[str]
     """State or province that it goes to."""
     estimated_delivery: NotRequired[str]
+    backups: NotRequired[list[str]]
+    """Gateways to ask when the present one definitely cannot do it."""
+    region: NotRequired[str]
+    paid_by: NotRequired[str]
+    """What routing saw: region and kind of payment method."""
+    failed_over: NotRequired[int]
+    """How many gateways have been given up."""
+    sent_again: NotRequired[int]
+    """How often the present gateway, not knowing the key at its deadline, was sent it again."""
 
 
 def amount_due(context: Context) -> str:

@@ -31,10 +31,14 @@ from transactional.orders.checkout.saga import LEASE, Answer, Saga, Stale, amoun
 from transactional.orders.errors import OrderDeclined, PaymentDeclined, PaymentUnavailable
 from transactional.orders.events import status_changed
 from transactional.orders.moves import move
-from transactional.payments import changes
+from transactional.payments import attempts, changes
+from transactional.payments.attempts import AttemptOutcome
 from transactional.payments.events import payment_changed
 from transactional.payments.gateways.interface import Authorization, Charge, GatewayUnavailable, OutcomeUnknown
-from transactional.payments.gateways.registry import gateways_of
+from transactional.payments.gateways.protection import TRIES
+from transactional.payments.gateways.registry import gateway_of
+from transactional.payments.methods import method_of
+from transactional.payments.router import choose
 from transactional.platform.core import Core
 from transactional.platform.errors import Problem
 from transactional.platform.outbox import Fact, outbox_rows, tell
@@ -45,6 +49,8 @@ from transactional.stored_value import service as stored_value
 LOOK_UP_PAUSE = timedelta(seconds=1)
 GATEWAY_DEADLINE = timedelta(seconds=10)
 """After this a request that the gateway does not know of was never received, and is sent again under the same key."""
+LATE_SUCCESS = timedelta(hours=1)
+"""When a gateway that never knew the key is asked once more, whether it has charged it after all."""
 
 _outcomes = Counter("lakefront_checkouts", "Checkouts by outcome.", ["outcome"])
 
@@ -101,7 +107,8 @@ async def assess(core: Core, saga: Saga) -> Saga | Answer:
     if verdict.action == "decline":
         problem = OrderDeclined(saga.order_id)
         return await fail(core, saga, problem, "fraud_declined", outcome="declined", payment="voided", facts=[assessed])
-    return await advance(core, saga, "authorizing", {"action": verdict.action}, [assessed])
+    way = await choose(core, context, verdict.composite)
+    return await advance(core, saga, "authorizing", {"action": verdict.action, **way}, [assessed])
 
 
 async def authorize(core: Core, saga: Saga, *, first_time: bool = True) -> Answer:
@@ -110,24 +117,54 @@ async def authorize(core: Core, saga: Saga, *, first_time: bool = True) -> Answe
     due = Decimal(amount_due(context))
     if not due:  # coupons and stored value pay for everything: there is nothing to ask a gateway for
         return await settle(core, saga, None)
-    gateway = gateways_of(core)[context["gateway"]]
+    if not context["gateway"]:
+        problem = PaymentDeclined(saga.order_id, UUID(context["payment_id"]), "method_not_accepted")
+        return await fail(core, saga, problem, "method_not_accepted", outcome="failed", payment="failed")
     request = Authorization(
         key=context["payment_id"],
         merchant_reference=context["payment_id"],
         token=context["method"],
         amount=due,
         currency=context["currency"],
+        method=method_of(context["method"]),
     )
     try:
-        charge = await gateway.authorize(request)
+        gateway = gateway_of(core, context["gateway"])
+        charge = await gateway.authorize(request, _tries(saga) if first_time else 1)
     except OutcomeUnknown:
         return await wait_for_outcome(core, saga)
     except GatewayUnavailable:
         if not first_time:  # an earlier request of this key may have been carried out
             return await wait_for_outcome(core, saga)
-        problem = PaymentUnavailable(saga.order_id, UUID(context["payment_id"]))
-        return await fail(core, saga, problem, "gateway_unavailable", outcome="failed", payment="failed")
+        return await fail_over(core, saga, "not_sent")
     return await obey(core, saga, charge)
+
+
+async def fail_over(core: Core, saga: Saga, outcome: AttemptOutcome, charge: Charge | None = None) -> Answer:
+    """The gateway definitely has not charged and will not under this key: ask the next one, or give up."""
+    context = saga.context
+    attempt = attempts.failed(context, outcome)
+    backups = context.get("backups", [])
+    if not backups:
+        problem = PaymentUnavailable(saga.order_id, UUID(context["payment_id"]))
+        return await fail(
+            core,
+            saga,
+            problem,
+            "gateway_unavailable",
+            outcome="failed",
+            payment="failed",
+            charge=charge,
+            attempt=attempt,
+        )
+    following = {"gateway": backups[0], "backups": backups[1:], "failed_over": context.get("failed_over", 0) + 1}
+    saga = await advance(core, saga, "authorizing", following | {"unknown_since": None}, [], attempt=attempt)
+    return await authorize(core, saga)
+
+
+def _tries(saga: Saga) -> int:
+    """Three in all: the first gateway has what the backups, with one each, do not need."""
+    return 1 if saga.context.get("failed_over") else max(1, TRIES - len(saga.context.get("backups", [])))
 
 
 async def look_up(core: Core, saga: Saga) -> Answer:
@@ -136,9 +173,8 @@ async def look_up(core: Core, saga: Saga) -> Answer:
     context = saga.context
     if not Decimal(amount_due(context)):
         return await settle(core, saga, None)
-    gateway = gateways_of(core)[context["gateway"]]
     try:
-        charge = await gateway.find(context["payment_id"])
+        charge = await gateway_of(core, context["gateway"]).find(context["payment_id"])
     except (GatewayUnavailable, OutcomeUnknown):
         return await wait_for_outcome(core, saga)
     if charge is not None:
@@ -147,23 +183,34 @@ async def look_up(core: Core, saga: Saga) -> Answer:
     since = context["unknown_since"]
     if since is not None and real_now() - datetime.fromisoformat(since) < GATEWAY_DEADLINE:
         return await wait_for_outcome(core, saga)
-    again = await advance(core, saga, "authorizing", {}, [])
+    sent_again = context.get("sent_again", 0)
+    if sent_again + 1 >= TRIES:
+        # It has not known the key at three deadlines. Should it charge it after all, the charge is voided.
+        problem = PaymentUnavailable(saga.order_id, UUID(context["payment_id"]))
+        return await fail(
+            core, saga, problem, "gateway_unavailable", outcome="failed", payment="failed", may_be_charged_later=True
+        )
+    again = await advance(core, saga, "authorizing", {"unknown_since": None, "sent_again": sent_again + 1}, [])
     return await authorize(core, again, first_time=False)
 
 
-async def wait_for_outcome(core: Core, saga: Saga) -> Answer:
+async def wait_for_outcome(core: Core, saga: Saga, *, answered: bool = False) -> Answer:
     """Write down that the outcome is unknown. The stock stays, and the recovery looks the payment up shortly."""
-    since = saga.context["unknown_since"] or iso(real_now())
-    waiting = await advance(core, saga, "looking_up", {"unknown_since": since}, [], lease=LOOK_UP_PAUSE)
+    since = saga.context["unknown_since"]
+    attempt = None if since or answered else attempts.failed(saga.context, "unknown")
+    changed = {"unknown_since": since or iso(real_now())}
+    waiting = await advance(core, saga, "looking_up", changed, [], lease=LOOK_UP_PAUSE, attempt=attempt)
     return order_answer(waiting, "pending", "pending")
 
 
 async def obey(core: Core, saga: Saga, charge: Charge) -> Answer:
     """Act on what the gateway said."""
     if charge.status == "processing":
-        return await wait_for_outcome(core, saga)
+        return await wait_for_outcome(core, saga, answered=True)
     if charge.status in ("authorized", "captured"):
         return await settle(core, saga, charge)
+    if charge.status == "refused":
+        return await fail_over(core, saga, "refused", charge)
     reason = charge.reason or charge.status
     problem = PaymentDeclined(saga.order_id, UUID(saga.context["payment_id"]), reason)
     return await fail(
@@ -203,6 +250,7 @@ async def settle(core: Core, saga: Saga, charge: Charge | None) -> Answer:
         "changes": jsonb({"order": {"status": status, "tracking_number": tracking}}),
         "payment_id": UUID(context["payment_id"]),
         "payment_status": payment,
+        "gateway": context["gateway"],
         "gateway_reference": charge.reference if charge else None,
         "capture_id": None if in_review or charge is None else new_id(),
         "due": Decimal(amount_due(context)),
@@ -245,6 +293,8 @@ async def fail(
     facts: Sequence[Fact] = (),
     charge: Charge | None = None,
     failure: str | None = None,
+    attempt: attempts.Attempt | None = None,
+    may_be_charged_later: bool = False,
 ) -> Answer:
     """Compensate in one transaction: stock released, order failed, payment ended (what is authorized is given back)."""
     now = core.clock.now()
@@ -258,10 +308,13 @@ async def fail(
             raise Stale(f"checkout {saga.id} is no longer at {saga.step} of epoch {saga.epoch}")
         version = saga.context["order_version"] + 1
         await move(connection, saga.order_id, _user(saga), "pending", "failed", version=version, now=now, reason=reason)
-        reference = charge.reference if charge else None
         await changes.change(
-            connection, payment_id, payment, now, failure_reason=failure or reason, gateway_reference=reference
-        )
+            connection, payment_id, payment, now, failure_reason=failure or reason,
+            gateway=saga.context["gateway"] or None, gateway_reference=(charge and charge.reference) or None,
+        )  # fmt: skip
+        await attempts.write(connection, attempt)
+        if may_be_charged_later:
+            await changes.look_for_stray(connection, payment_id, saga.context["gateway"], now, LATE_SUCCESS)
         if payment == "authorized":
             await changes.ask(connection, payment_id, "reverse", Decimal(amount_due(saga.context)), now, reason=reason)
         await inventory.release(connection, [row["id"] for row in held], now)
@@ -275,7 +328,14 @@ async def fail(
 
 
 async def advance(
-    core: Core, saga: Saga, step: str, changed: dict[str, Any], facts: Sequence[Fact], *, lease: timedelta = LEASE
+    core: Core,
+    saga: Saga,
+    step: str,
+    changed: dict[str, Any],
+    facts: Sequence[Fact],
+    *,
+    lease: timedelta = LEASE,
+    attempt: attempts.Attempt | None = None,
 ) -> Saga:
     """One step further, with what it tells the world. Raises Stale when another process owns the checkout."""
     partitions, envelopes = outbox_rows(facts, core.settings.bus_partitions)
@@ -289,10 +349,11 @@ async def advance(
         "partitions": partitions,
         "envelopes": envelopes,
     }
-    async with core.db.connection() as connection:
+    async with core.db.transaction() if attempt else core.db.connection() as connection:
         done = await first(connection, store.ADVANCE, parameters)
-    if not done or not done["moved"]:
-        raise Stale(f"checkout {saga.id} is no longer at {saga.step} of epoch {saga.epoch}")
+        if not done or not done["moved"]:
+            raise Stale(f"checkout {saga.id} is no longer at {saga.step} of epoch {saga.epoch}")
+        await attempts.write(connection, attempt)
     return saga.at(step, **changed)
 
 

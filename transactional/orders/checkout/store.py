@@ -153,8 +153,8 @@ WITH held AS (
     INSERT INTO order_history (order_id, sequence, fact, data, changes, occurred_at)
     SELECT %(order_id)s, %(order_version)s, %(fact)s, %(fact_data)s, %(changes)s, %(now)s FROM moved
 ), paid AS (
-    UPDATE payments p SET status = %(payment_status)s, gateway_reference = %(gateway_reference)s, version = 1, updated_at =
-    %(now)s
+    UPDATE payments p SET status = %(payment_status)s, gateway = %(gateway)s, gateway_reference = %(gateway_reference)s,
+           version = 1, updated_at = %(now)s
       FROM moved WHERE p.id = %(payment_id)s
 ), capture AS (
     INSERT INTO payment_operations (id, payment_id, kind, amount, due_at, created_at)

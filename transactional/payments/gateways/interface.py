@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, Protocol
 
+from transactional.payments.methods import Method
+
 
 class GatewayUnavailable(RuntimeError):
     """The request was definitely not carried out: refused before sending, or the gateway said so. It may be sent
@@ -27,6 +29,7 @@ class Authorization:
     token: str
     amount: Decimal
     currency: str
+    method: Method = "card"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,9 @@ class Charge:
 
     reference: str
     """The gateway's own name of it."""
-    status: Literal["processing", "authorized", "declined", "captured", "voided"]
+    status: Literal["processing", "authorized", "declined", "refused", "captured", "voided"]
+    """`declined`: the card's issuer said no, and would say so everywhere. `refused`: this gateway could not do it; it
+    never will under this key, and another gateway may be asked."""
     reason: str | None = None
 
 
@@ -63,3 +68,5 @@ class Gateway(Protocol):
     async def void(self, key: str, reference: str) -> Movement: ...
 
     async def refund(self, key: str, reference: str, amount: Decimal) -> Movement: ...
+
+    async def close(self) -> None: ...

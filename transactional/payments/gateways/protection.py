@@ -46,8 +46,11 @@ class ProtectedGateway:
         self._call_seconds = call_seconds
         self._places = asyncio.Semaphore(calls_at_once)
 
-    async def authorize(self, request: Authorization) -> Charge:
-        return await self._call("authorize", lambda: self.gateway.authorize(request))
+    async def close(self) -> None:
+        await self.gateway.close()
+
+    async def authorize(self, request: Authorization, tries: int = TRIES) -> Charge:
+        return await self._call("authorize", lambda: self.gateway.authorize(request), tries)
 
     async def find(self, key: str) -> Charge | None:
         return await self._call("find", lambda: self.gateway.find(key))
@@ -61,13 +64,13 @@ class ProtectedGateway:
     async def refund(self, key: str, reference: str, amount: Decimal) -> Movement:
         return await self._call("refund", lambda: self.gateway.refund(key, reference, amount))
 
-    async def _call(self, operation: str, send: Callable[[], Awaitable[Answer]]) -> Answer:
-        for attempt in range(1, TRIES + 1):
+    async def _call(self, operation: str, send: Callable[[], Awaitable[Answer]], tries: int = TRIES) -> Answer:
+        for attempt in range(1, tries + 1):
             try:
                 answer = await self._once(send)
-            except GatewayUnavailable:
+            except GatewayUnavailable as error:
                 _calls.labels(self.name, operation, "unavailable").inc()
-                if attempt == TRIES:
+                if attempt == tries or isinstance(error.__cause__, CircuitOpen):  # it will not close within a pause
                     raise
                 pause = FIRST_PAUSE_SECONDS * 2 ** (attempt - 1)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))

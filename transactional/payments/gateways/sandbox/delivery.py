@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-
 import aiohttp
 import structlog
 
 from lakefront.secrets import secrets
+from lakefront.webhook_signature import sign
 from transactional.payments.gateways.sandbox import store
 from transactional.platform.database import Database
 from transactional.platform.query import rows
@@ -23,7 +21,7 @@ async def deliver_webhooks(books: Database, http: aiohttp.ClientSession, url: st
     delivered = []
     for webhook in due:
         body = webhook["body"].encode()
-        signature = hmac.new(secrets().webhook_key.encode(), body, hashlib.sha256).hexdigest()
+        signature = sign(body, secrets().webhook_key)
         headers = {"Content-Type": "application/json", "X-Sandbox-Signature": signature}
         try:
             async with http.post(url, data=body, headers=headers) as answer:

@@ -1,6 +1,7 @@
 """The sandbox gateway, misbehaving by the token that pays.
 
-``tok_decline_…`` is declined, ``tok_timeout_…`` is charged but the answer never comes, ``tok_twice_…`` is answered
+``tok_decline_…`` is declined as any gateway would decline it, ``tok_refuse_<gateway>_…`` (or ``tok_refuse_every_…``) is
+refused by that gateway itself, ``tok_timeout_…`` is charged but the answer never comes, ``tok_twice_…`` is answered
 and then told again by two webhooks, ``tok_late_…`` is told as 'processing' and decided some seconds later. Every
 other token pays.
 """
@@ -21,34 +22,40 @@ from transactional.platform.query import Row, first
 
 LATE_SECONDS = 3.0
 HANG_SECONDS = 30.0
+REFUSED = "processing_error"
 
 
 class SandboxGateway:
     """Keeps its books in a schema of its own; each call commits by itself, never within a transaction of the core."""
 
-    name = "sandbox"
-
     def __init__(
-        self, books: Database, *, late_seconds: float = LATE_SECONDS, hang_seconds: float = HANG_SECONDS
+        self,
+        books: Database,
+        *,
+        name: str = "sandbox",
+        late_seconds: float = LATE_SECONDS,
+        hang_seconds: float = HANG_SECONDS,
     ) -> None:
+        self.name = name
         self._books = books
         self._late_seconds = late_seconds
         self._hang_seconds = hang_seconds
 
     async def authorize(self, request: Authorization) -> Charge:
-        declined = request.token.startswith("tok_decline_")
+        reason = self._refusal(request.token)
         late = request.token.startswith("tok_late_")
         charge = await self._row(
             store.AUTHORIZE,
             {
+                "gateway": self.name,
                 "reference": f"ch_{new_id().hex}",
                 "key": request.key,
                 "merchant_reference": request.merchant_reference,
                 "token": request.token,
                 "amount": request.amount,
                 "currency": request.currency,
-                "status": "declined" if declined else "authorized",
-                "reason": "card_declined" if declined else None,
+                "status": "declined" if reason else "authorized",
+                "reason": reason,
                 "answers_in": self._late_seconds if late else 0.0,
             },
         )
@@ -59,14 +66,26 @@ class SandboxGateway:
             await self._announce(request, self._late_seconds if late else 0.0)
         return _charge(charge)
 
+    def _refusal(self, token: str) -> str | None:
+        if token.startswith("tok_decline_"):
+            return "card_declined"
+        if token.startswith(("tok_refuse_every_", f"tok_refuse_{self.name}_")):
+            return REFUSED
+        return None
+
     async def _announce(self, request: Authorization, delay: float) -> None:
-        body = {"type": "authorized", "merchant_reference": request.merchant_reference, "occurred_at": iso(real_now())}
+        body = {
+            "type": "authorized",
+            "gateway": self.name,
+            "merchant_reference": request.merchant_reference,
+            "occurred_at": iso(real_now()),
+        }
         parameters = {"body": orjson.dumps(body).decode(), "delays": [delay, delay + 0.5]}
         async with self._books.connection() as connection:
             await connection.execute(store.ADD_WEBHOOKS, parameters)
 
     async def find(self, key: str) -> Charge | None:
-        found = await self._row(store.FIND, {"key": key})
+        found = await self._row(store.FIND, {"gateway": self.name, "key": key})
         return _charge(found) if found else None
 
     async def capture(self, key: str, reference: str, amount: Decimal) -> Movement:
@@ -78,8 +97,12 @@ class SandboxGateway:
     async def refund(self, key: str, reference: str, amount: Decimal) -> Movement:
         return await self._move("refund", key, reference, amount)
 
+    async def close(self) -> None:
+        """It works on the core's own connections and has none to close."""
+
     async def _move(self, kind: str, key: str, reference: str, amount: Decimal) -> Movement:
-        decided = await self._row(store.MOVE, {"kind": kind, "key": key, "reference": reference, "amount": amount})
+        movement = {"gateway": self.name, "kind": kind, "key": key, "reference": reference, "amount": amount}
+        decided = await self._row(store.MOVE, movement)
         decided = decided or await self._row(store.FIND_MOVEMENT, {"key": key})
         if decided is None:
             return Movement(False, "unknown_charge")
@@ -93,4 +116,6 @@ class SandboxGateway:
 def _charge(row: Row) -> Charge:
     if not row["answered"]:
         return Charge(row["reference"], "processing")
+    if row["reason"] == REFUSED:
+        return Charge(row["reference"], "refused", REFUSED)
     return Charge(row["reference"], row["status"], row["reason"])

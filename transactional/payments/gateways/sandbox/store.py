@@ -5,22 +5,22 @@ from __future__ import annotations
 # The key decides: a second request with the same key finds the first one's charge and only counts.
 AUTHORIZE = """
 INSERT INTO sandbox_gateway.charges AS c
-       (reference, idempotency_key, merchant_reference, token, amount, currency, status, reason, answers_at)
-VALUES (%(reference)s, %(key)s, %(merchant_reference)s, %(token)s, %(amount)s, %(currency)s, %(status)s, %(reason)s,
-        now() + make_interval(secs => %(answers_in)s))
-ON CONFLICT (idempotency_key) DO UPDATE SET requests = c.requests + 1
+       (gateway, reference, idempotency_key, merchant_reference, token, amount, currency, status, reason, answers_at)
+VALUES (%(gateway)s, %(reference)s, %(key)s, %(merchant_reference)s, %(token)s, %(amount)s, %(currency)s, %(status)s,
+        %(reason)s, now() + make_interval(secs => %(answers_in)s))
+ON CONFLICT (gateway, idempotency_key) DO UPDATE SET requests = c.requests + 1
 RETURNING c.reference, c.status, c.reason, c.answers_at <= now() AS answered, c.requests
 """
 
 FIND = """
 SELECT reference, status, reason, answers_at <= now() AS answered
-  FROM sandbox_gateway.charges WHERE idempotency_key = %(key)s
+  FROM sandbox_gateway.charges WHERE gateway = %(gateway)s AND idempotency_key = %(key)s
 """
 
 # A movement is decided once for its key, on the locked charge; a repeat of the key gets the first answer.
 MOVE = """
 WITH charge AS (
-    SELECT * FROM sandbox_gateway.charges WHERE reference = %(reference)s FOR UPDATE
+    SELECT * FROM sandbox_gateway.charges WHERE gateway = %(gateway)s AND reference = %(reference)s FOR UPDATE
 ), verdict AS (
     SELECT reference, CASE %(kind)s
                WHEN 'capture' THEN status = 'authorized' AND %(amount)s <= amount
