@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from lakefront.money import line_total, money_text, rounded
+from transactional.inventory.allocation import best
 from transactional.inventory.errors import OutOfStock, UnknownProducts
 from transactional.orders.checkout import store
 from transactional.orders.errors import CartEmpty, MixedCurrencies, PriceChanged
@@ -80,9 +81,12 @@ async def asked_cart(connection: Connection, cart_id: UUID, caller: Caller) -> A
     return Asked(dict(quantities), {}, cart_id, found[0]["version"])
 
 
-async def quote(connection: Connection, asked: Asked) -> Quote:
-    """Prices and warehouses of now. Raises UnknownProducts, MixedCurrencies, PriceChanged, OutOfStock."""
+async def quote(connection: Connection, asked: Asked, country: str | None) -> Quote:
+    """Prices of now, and the warehouses for an order to a country. Raises UnknownProducts, MixedCurrencies, PriceChanged,
+    OutOfStock."""
     found = await rows(connection, store.QUOTE, {"product_ids": list(asked.quantities)})
+    for row in found:
+        row["warehouse"], row["available"] = best(row["warehouses"], asked.quantities[row["product_id"]], country)
     if missing := asked.quantities.keys() - {row["product_id"] for row in found}:
         raise UnknownProducts(missing)
     if len(currencies := {row["currency"] for row in found}) > 1:
@@ -91,11 +95,9 @@ async def quote(connection: Connection, asked: Asked) -> Quote:
     if any(expected != rounded(row["price"], currency)
            for row in found for expected in asked.expected.get(row["product_id"], ())):  # fmt: skip
         raise PriceChanged([_quoted(row, currency) for row in found])
-    short = [row for row in found if (row["available"] or 0) < asked.quantities[row["product_id"]]]
+    short = [row for row in found if row["available"] < asked.quantities[row["product_id"]]]
     if short:
-        raise OutOfStock(
-            (row["product_id"], asked.quantities[row["product_id"]], row["available"] or 0) for row in short
-        )
+        raise OutOfStock((row["product_id"], asked.quantities[row["product_id"]], row["available"]) for row in short)
     lines = [_line(row, asked.quantities[row["product_id"]], currency) for row in found]
     lines.sort(key=lambda line: (line.sku, line.warehouse))
     return Quote(lines, currency, sum((line.total for line in lines), Decimal(0)))

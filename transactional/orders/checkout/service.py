@@ -56,7 +56,7 @@ async def _place(core: Core, caller: Caller, request: OrderRequest, key: str | N
         else:
             assert request.cart_id is not None, "the request's schema asks for one of both"
             asked = await asked_cart(connection, request.cart_id, caller)
-        quoted = await quote(connection, asked)
+        quoted = await quote(connection, asked, request.shipping_address.country or caller.country)
         return await place(core, connection, caller, request, asked, quoted, key)
 
 
