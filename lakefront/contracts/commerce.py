@@ -75,6 +75,21 @@ class StockChanged(EventData):
     reason: Literal["receipt", "reservation", "release", "correction", "import"]
 
 
+class ReorderAlertRaised(EventData):
+    """Stock of a SKU in a warehouse fell below its reorder level. Sequence: always 1, each fall is an alert of its own."""
+
+    event_type: ClassVar = "inventory.reorder_alert.raised.v1"
+    key_field: ClassVar = "alert_id"
+
+    alert_id: UUID
+    sku: str
+    product_id: UUID
+    warehouse: str
+    available: int
+    """What was left when it fell."""
+    reorder_level: int
+
+
 class OrderLine(BaseModel):
     """A line of an order. ``total`` was rounded once by the core."""
 

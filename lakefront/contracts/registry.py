@@ -10,6 +10,7 @@ _COMMERCE: tuple[type[EventData], ...] = (
     commerce.PriceChanged,
     commerce.UserRegistered,
     commerce.StockChanged,
+    commerce.ReorderAlertRaised,
     commerce.OrderPlaced,
     commerce.OrderStatusChanged,
     commerce.PaymentChanged,

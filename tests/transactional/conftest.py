@@ -225,3 +225,13 @@ def shop(app: FastAPI, client: httpx.AsyncClient) -> Shop:
 def internal_key() -> dict[str, str]:
     """Headers of our own processes, for tests that make an application of their own."""
     return {"X-Internal-Key": secrets().internal_key}
+
+
+@pytest_asyncio.fixture
+async def wide_core(shop: Shop, database_url: str) -> AsyncIterator[Any]:
+    """A core with as many connections as there are racers."""
+    from transactional.platform.database import Database
+
+    db = await Database.open(database_url, 16)
+    yield dataclasses.replace(shop.core, db=db)
+    await db.close()

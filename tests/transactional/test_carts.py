@@ -28,6 +28,8 @@ async def test_a_guest_fills_and_empties_a_cart(
         "currency": None,
         "total": "0.00",
         "items": [],
+        "saved_for_later": [],
+        "expires_at": None,
     }
     kettle = await create_product(price="19.99", stock={"main": 3})
     cart = (await add(client, guest, kettle, 2)).json()

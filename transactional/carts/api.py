@@ -21,7 +21,7 @@ def _answer(body: bytes, status: int = 200) -> Response:
 
 @router.get("", summary="Show the cart", response_model=Cart, responses=responses(400, 401))
 async def show_cart(core: CoreDep, caller: CallerDep) -> Response:
-    """With the prices in force now."""
+    """With the prices and the stock of now, beside what was shown at the last look where that was otherwise."""
     return _answer(await service.cart(core, service.owner_of(caller)))
 
 
@@ -33,7 +33,8 @@ async def show_cart(core: CoreDep, caller: CallerDep) -> Response:
     responses=responses(400, 401, 404, 409, 422),
 )
 async def add_item(core: CoreDep, caller: CallerDep, item: AddItem) -> Response:
-    """Adds to the quantity when the product is in the cart already. Answers the whole cart."""
+    """Adds to the quantity when the product is in the cart already. For 15 minutes other shoppers see these units as taken.
+    Answers the whole cart."""
     body = await service.add_item(core, service.owner_of(caller), item.product_id, item.quantity)
     return _answer(body, 201)
 
@@ -58,3 +59,25 @@ async def change_item(core: CoreDep, caller: CallerDep, item_id: UUID, change: C
 async def remove_item(core: CoreDep, caller: CallerDep, item_id: UUID) -> Response:
     """Answers what is left."""
     return _answer(await service.remove_item(core, service.owner_of(caller), item_id))
+
+
+@router.post(
+    "/items/{item_id}/save-for-later",
+    summary="Put a product aside",
+    response_model=Cart,
+    responses=responses(400, 401, 404, 409, 422),
+)
+async def save_for_later(core: CoreDep, caller: CallerDep, item_id: UUID) -> Response:
+    """It stays with the cart, is neither held nor ordered, and does not count in the total. Answers the whole cart."""
+    return _answer(await service.save_for_later(core, service.owner_of(caller), item_id))
+
+
+@router.post(
+    "/items/{item_id}/move-to-cart",
+    summary="Put a saved product back into the cart",
+    response_model=Cart,
+    responses=responses(400, 401, 404, 409, 422),
+)
+async def move_to_cart(core: CoreDep, caller: CallerDep, item_id: UUID) -> Response:
+    """Answers the whole cart."""
+    return _answer(await service.move_to_cart(core, service.owner_of(caller), item_id))

@@ -46,7 +46,8 @@ async def product_page(core: Core, product_id: UUID) -> Rendered:
 
     async def render() -> bytes:
         async with core.db.connection() as connection:
-            row = await (await connection.execute(store.PRODUCT, {"product_id": product_id})).fetchone()
+            parameters = {"product_id": product_id, "now": core.clock.now()}
+            row = await (await connection.execute(store.PRODUCT, parameters)).fetchone()
         if row is None:
             raise not_found("product", product_id)
         return str(row[0]).encode()
@@ -70,6 +71,7 @@ async def _render_list(core: Core, query: ListQuery) -> bytes:
         "after_price": after_price,
         "limit": query.limit,
         "offset": 0 if query.cursor else (query.page - 1) * query.limit,
+        "now": core.clock.now(),
     }
     statement = store.NEWEST if query.sort == "newest" else store.CHEAPEST
     async with core.db.connection() as connection:

@@ -1,4 +1,7 @@
-"""SQL of the catalogue. Pages and lists come out as finished JSON: building them in Python would cost more than the query."""
+"""SQL of the catalogue. Pages and lists come out as finished JSON: building them in Python would cost more than the query.
+
+What lies in carts is shown as taken. Pages are one for all shoppers; what a shopper holds, their own cart tells.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ SELECT json_build_object(
            'category', json_build_object('category_id', c.id, 'path', c.path, 'name', c.name),
            'brand', p.brand, 'currency', p.currency,
            'price', money_text(p.price, p.currency), 'base_price', money_text(p.base_price, p.currency),
-           'available', coalesce((SELECT sum(s.available) FROM stock s WHERE s.product_id = p.id), 0),
+           'available', greatest(coalesce((SELECT sum(s.available) FROM stock s WHERE s.product_id = p.id), 0)
+               - coalesce((SELECT sum(r.quantity) FROM reservations r
+                            WHERE r.sku = p.sku AND r.level = 'soft' AND r.expires_at > %(now)s), 0), 0),
            'status', p.status, 'attributes', p.attributes,
            'created_at', iso_text(p.created_at), 'updated_at', iso_text(p.updated_at), 'version', p.version)::text
   FROM products p JOIN categories c ON c.id = p.category_id
@@ -29,7 +34,9 @@ SELECT coalesce(json_agg(json_build_object(
            'product_id', p.id, 'sku', p.sku, 'title', p.title, 'category', c.path, 'brand', p.brand,
            'currency', p.currency, 'price', money_text(p.price, p.currency),
            'base_price', money_text(p.base_price, p.currency),
-           'in_stock', EXISTS (SELECT FROM stock s WHERE s.product_id = p.id AND s.available > 0))
+           'in_stock', coalesce((SELECT sum(s.available) FROM stock s WHERE s.product_id = p.id), 0)
+               > coalesce((SELECT sum(r.quantity) FROM reservations r
+                            WHERE r.sku = p.sku AND r.level = 'soft' AND r.expires_at > %(now)s), 0))
            ORDER BY p.place) FILTER (WHERE p.place <= %(limit)s), '[]')::text,
        max(p.id::text) FILTER (WHERE p.place = %(limit)s AND p.found > %(limit)s),
        max(p.price) FILTER (WHERE p.place = %(limit)s AND p.found > %(limit)s)

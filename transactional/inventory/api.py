@@ -2,31 +2,82 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path, Query
 
-from transactional.inventory import service
+from transactional.inventory import service, warehouses
 from transactional.inventory.schemas import (
+    LedgerAnswer,
+    LowStockList,
     QuantityRequest,
     ReceiptsAnswer,
     ReceiptsRequest,
     ReleaseAnswer,
     ReleaseRequest,
+    ReorderLevelRequest,
     ReservationAnswer,
     ReserveRequest,
     StockAnswer,
+    WarehouseAnswer,
+    WarehouseList,
+    WarehouseRequest,
 )
-from transactional.platform.authentication import InternalDep, MerchandiserDep
+from transactional.platform.authentication import CallerDep, InternalDep, MerchandiserDep
 from transactional.platform.core import CoreDep
 from transactional.platform.errors import responses
 
 router = APIRouter(prefix="/inventory", tags=["inventory"])
 
 
-@router.get("/{product_id}/stock", summary="Stock of a product by warehouse", responses=responses(404))
-async def stock(product_id: UUID, core: CoreDep) -> StockAnswer:
+Limit = Annotated[int, Query(ge=1, le=200)]
+Cursor = Annotated[str | None, Query(max_length=300, description="next_cursor of the page before.")]
+Code = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,40}$", examples=["east"])]
+
+
+@router.get("/warehouses", summary="List warehouses", responses=responses(401, 403, 422))
+async def list_warehouses(core: CoreDep, _: MerchandiserDep, limit: Limit = 50, cursor: Cursor = None) -> WarehouseList:
+    """By code, with what allocation knows of them."""
+    return WarehouseList.model_validate(await warehouses.warehouses(core, limit, cursor))
+
+
+@router.put("/warehouses/{code}", summary="Say where a warehouse is", responses=responses(401, 403, 422))
+async def put_warehouse(code: Code, body: WarehouseRequest, core: CoreDep, _: MerchandiserDep) -> WarehouseAnswer:
+    """Opens it where there is none of this code. Orders come from the warehouse with the best score of distance (.4),
+    availability (.4) and capacity (.2) among those that have enough."""
+    return WarehouseAnswer.model_validate(await warehouses.put_warehouse(core, code, body))
+
+
+@router.get("/alerts", summary="Stock below its reorder level", responses=responses(401, 403, 422))
+async def alerts(core: CoreDep, _: MerchandiserDep, limit: Limit = 50, cursor: Cursor = None) -> LowStockList:
+    """What is to be ordered anew. Each fall below the level is told once, as `inventory.reorder_alert.raised.v1`."""
+    return LowStockList.model_validate(await warehouses.below_reorder_level(core, limit, cursor))
+
+
+@router.get("/ledger/check", summary="Compare the stock with its ledger", responses=responses(401, 403))
+async def check_ledger(core: CoreDep, _: MerchandiserDep) -> LedgerAnswer:
+    """Adds up every movement ever made and compares it with what is available. Reads the whole ledger."""
+    differences = await service.ledger_differences(core)
+    return LedgerAnswer.model_validate({"balanced": not differences, "differences": differences})
+
+
+@router.get("/{product_id}/stock", summary="Stock of a product by warehouse", responses=responses(404, 422))
+async def stock(product_id: UUID, core: CoreDep, caller: CallerDep) -> StockAnswer:
+    """For everyone. Your own cart does not count in `in_carts`."""
+    return StockAnswer.model_validate(await service.stock_of(core, product_id, caller.user_id, caller.session))
+
+
+@router.put(
+    "/{product_id}/reorder-level",
+    summary="Set when a product is to be ordered anew",
+    responses=responses(401, 403, 404, 422),
+)
+async def set_reorder_level(
+    product_id: UUID, body: ReorderLevelRequest, core: CoreDep, _: MerchandiserDep
+) -> StockAnswer:
+    """Where the new level is above what is available, an alert is raised at once."""
+    await warehouses.set_reorder_level(core, product_id, body.warehouse, body.reorder_level)
     return StockAnswer.model_validate(await service.stock_of(core, product_id))
 
 
@@ -47,7 +98,7 @@ async def receipts(body: ReceiptsRequest, core: CoreDep, _: MerchandiserDep) -> 
 @router.post("/reserve", status_code=201, summary="Hold stock for five minutes", responses=responses(401, 404, 409))
 async def reserve(body: ReserveRequest, core: CoreDep, _: InternalDep) -> ReservationAnswer:
     lines = [(line.product_id, line.quantity) for line in body.items]
-    return ReservationAnswer(items=await service.reserve(core, lines))
+    return ReservationAnswer(items=await service.reserve(core, lines, body.country))
 
 
 @router.post("/release", summary="Give held stock back", responses=responses(401, 404, 409))

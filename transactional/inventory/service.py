@@ -1,4 +1,5 @@
-"""The rules of stock: receipts, counts, hard reservations, their release and their expiry.
+"""The rules of stock: receipts, counts, hard reservations, their release and their expiry. Warehouses and reorder levels stand
+in ``warehouses.py``.
 
 Functions that take a connection work inside the caller's transaction; the others begin and end their own.
 """
@@ -13,6 +14,7 @@ from uuid import UUID
 
 from lakefront.ids import new_id
 from transactional.inventory import store
+from transactional.inventory.allocation import best
 from transactional.inventory.errors import OutOfStock, UnknownProducts
 from transactional.inventory.events import Reason, stock_changed
 from transactional.platform.core import Core
@@ -26,19 +28,23 @@ TAKE_ATTEMPTS = 8
 """A warehouse that was best when read may be empty when its stock is taken; each attempt reads anew."""
 
 
-async def stock_of(core: Core, product_id: UUID) -> dict[str, Any]:
-    """Available and reserved units of a product, in total and by warehouse."""
+async def stock_of(
+    core: Core, product_id: UUID, user_id: UUID | None = None, session: str | None = None
+) -> dict[str, Any]:
+    """Units of a product, in total and by warehouse, and how many of them a shopper is offered: others' carts count."""
+    shopper = {"user_id": user_id, "session": session, "now": core.clock.now()}
     async with core.db.connection() as connection:
         found = await rows(connection, store.STOCK_OF_PRODUCT, {"product_id": product_id})
         if not found and not await rows(connection, store.PRODUCT_EXISTS, {"product_id": product_id}):
             raise not_found("product", product_id)
-    for row in found:
-        row["reserved"] = int(row["reserved"])
-        row["below_reorder_level"] = row["available"] < row["reorder_level"]
+        (carts,) = await rows(connection, store.IN_OTHER_CARTS, {"product_id": product_id, **shopper})
+    available = sum(row["available"] for row in found)
     return {
         "product_id": product_id,
-        "available": sum(row["available"] for row in found),
+        "available": available,
         "reserved": sum(row["reserved"] for row in found),
+        "in_carts": carts["quantity"],
+        "offered": max(available - carts["quantity"], 0),
         "items": found,
     }
 
@@ -108,44 +114,53 @@ async def _skus(connection: Connection, product_ids: set[UUID]) -> dict[UUID, st
     return skus
 
 
-async def reserve(core: Core, lines: Iterable[tuple[UUID, int]]) -> list[dict[str, Any]]:
-    """Hold stock for five minutes, from the warehouse that has most of each product; all lines or none."""
-    wanted: dict[UUID, int] = defaultdict(int)
-    for product_id, quantity in lines:
-        wanted[product_id] += quantity
+async def reserve(core: Core, lines: Iterable[tuple[UUID, int]], country: str | None = None) -> list[dict[str, Any]]:
+    """Hold stock for five minutes, each product from the warehouse that is best for a country; all lines or none."""
+    wanted = _summed(lines)
     for _ in range(TAKE_ATTEMPTS):
         async with core.db.transaction() as connection:
-            best = await _best_warehouses(connection, wanted)
-            taken = await _take(connection, best, core.clock.now(), order_id=None)
+            chosen = await _best_warehouses(connection, wanted, country)
+            taken = await _take(connection, chosen, core.clock.now(), order_id=None)
         if taken:
             return taken
-    raise OutOfStock((row["product_id"], row["quantity"], 0) for row in best)
+    raise OutOfStock((row["product_id"], row["quantity"], 0) for row in chosen)
 
 
 async def take_for_order(
     connection: Connection, lines: Iterable[tuple[UUID, int]], order_id: UUID, now: datetime
 ) -> list[dict[str, Any]]:
     """Hold stock for an order again (its payment failed and is tried once more) in the caller's transaction."""
+    wanted = _summed(lines)
+    chosen: list[dict[str, Any]] = []
+    for _ in range(TAKE_ATTEMPTS):
+        chosen = await _best_warehouses(connection, wanted, order_id=order_id)
+        if taken := await _take(connection, chosen, now, order_id):
+            return taken
+    raise OutOfStock((row["product_id"], row["quantity"], 0) for row in chosen)
+
+
+def _summed(lines: Iterable[tuple[UUID, int]]) -> dict[UUID, int]:
+    """Two lines of one product draw on the same stock."""
     wanted: dict[UUID, int] = defaultdict(int)
     for product_id, quantity in lines:
         wanted[product_id] += quantity
-    best: list[dict[str, Any]] = []
-    for _ in range(TAKE_ATTEMPTS):
-        best = await _best_warehouses(connection, wanted)
-        if taken := await _take(connection, best, now, order_id):
-            return taken
-    raise OutOfStock((row["product_id"], row["quantity"], 0) for row in best)
+    return wanted
 
 
-async def _best_warehouses(connection: Connection, wanted: dict[UUID, int]) -> list[dict[str, Any]]:
-    best = await rows(connection, store.BEST_WAREHOUSES, {"product_ids": list(wanted)})
-    if missing := wanted.keys() - {row["product_id"] for row in best}:
+async def _best_warehouses(
+    connection: Connection, wanted: dict[UUID, int], country: str | None = None, order_id: UUID | None = None
+) -> list[dict[str, Any]]:
+    """Where each product is best taken from, for a country or for where an order goes."""
+    found = await rows(connection, store.CANDIDATES, {"product_ids": list(wanted), "order_id": order_id})
+    if missing := wanted.keys() - {row["product_id"] for row in found}:
         raise UnknownProducts(missing)
-    for row in best:
+    for row in found:
         row["quantity"] = wanted[row["product_id"]]
-    if short := [row for row in best if row["available"] < row["quantity"]]:
+        destination = (country, "") if country else (row["country"], row["region"])
+        row["warehouse"], row["available"] = best(row["warehouses"], row["quantity"], *destination)
+    if short := [row for row in found if row["available"] < row["quantity"]]:
         raise OutOfStock((row["product_id"], row["quantity"], row["available"]) for row in short)
-    return best
+    return found
 
 
 async def _take(
@@ -204,13 +219,20 @@ async def release_free(core: Core, reservation_ids: Sequence[UUID]) -> int:
         return sum(row["level"] != "released" for row in found)
 
 
+async def ship(connection: Connection, order_id: UUID) -> None:
+    """An order's goods have left, in the caller's transaction: they are reserved no longer."""
+    await connection.execute(store.SHIP, {"order_id": order_id})
+
+
 async def expire_reservations(core: Core, limit: int = 200) -> int:
-    """Take back reservations whose time is over. Two workers may do so at once."""
+    """Take back reservations whose time is over, hard ones with their stock. Any number of workers may do so at once."""
     now = core.clock.now()
+    async with core.db.connection() as connection:  # one statement, which commits by itself
+        soft = (await connection.execute(store.EXPIRE_SOFT, {"now": now, "limit": limit})).rowcount
     async with core.db.transaction() as connection:
         expired = [row["id"] for row in await rows(connection, store.EXPIRED, {"now": now, "limit": limit})]
         await release(connection, expired, now)
-    return len(expired)
+    return soft + len(expired)
 
 
 async def ledger_differences(core: Core) -> list[dict[str, Any]]:

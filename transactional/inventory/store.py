@@ -7,13 +7,23 @@ Locks are taken in one global order: reservations by id, then stock by (sku, war
 from __future__ import annotations
 
 STOCK_OF_PRODUCT = """
-SELECT s.sku, s.warehouse, s.available, s.reorder_level,
+SELECT s.sku, s.warehouse, s.available, s.reorder_level, s.available < s.reorder_level AS below_reorder_level,
        coalesce((SELECT sum(r.quantity) FROM reservations r
-                  WHERE r.sku = s.sku AND r.warehouse = s.warehouse AND r.level IN ('hard', 'allocated')), 0) AS
+                  WHERE r.sku = s.sku AND r.level IN ('hard', 'allocated') AND r.warehouse = s.warehouse), 0)::int AS
                   reserved
   FROM stock s
  WHERE s.product_id = %(product_id)s
  ORDER BY s.warehouse
+"""
+
+# What the carts of others than the caller hold softly. A soft reservation has the id of its cart line.
+IN_OTHER_CARTS = """
+SELECT coalesce(sum(r.quantity), 0)::int AS quantity
+  FROM products p
+  JOIN reservations r ON r.sku = p.sku AND r.level = 'soft' AND r.expires_at > %(now)s
+ WHERE p.id = %(product_id)s
+   AND NOT EXISTS (SELECT FROM cart_items i JOIN carts c ON c.id = i.cart_id
+                    WHERE i.id = r.id AND (c.user_id = %(user_id)s::uuid OR c.session = %(session)s::text))
 """
 
 PRODUCT_EXISTS = "SELECT 1 FROM products WHERE id = %(product_id)s"
@@ -61,12 +71,15 @@ UPDATE stock SET available = available + %(change)s::int, version = version + 1
 RETURNING sku, warehouse, product_id, available, version, %(change)s::int AS change
 """
 
-# The warehouse that has most of each SKU. What it says may be stale when the stock is taken: taking checks again.
-BEST_WAREHOUSES = """
-SELECT DISTINCT ON (p.id) p.id AS product_id, p.sku, s.warehouse, coalesce(s.available, 0) AS available
-  FROM products p LEFT JOIN stock s ON s.product_id = p.id AND s.sku = p.sku
+# Where each SKU lies, and where an order goes. What it says may be stale when the stock is taken: taking checks again.
+CANDIDATES = """
+SELECT p.id AS product_id, p.sku,
+       o.shipping_address ->> 'country' AS country, coalesce(o.shipping_address ->> 'state', '') AS region,
+       (SELECT json_agg(json_build_array(s.warehouse, s.available, s.reorder_level, w.country, w.latitude, w.longitude,
+                                         w.capacity))
+          FROM stock s JOIN warehouses w ON w.code = s.warehouse WHERE s.sku = p.sku) AS warehouses
+  FROM products p LEFT JOIN orders o ON o.id = %(order_id)s::uuid
  WHERE p.id = ANY(%(product_ids)s)
- ORDER BY p.id, s.available DESC NULLS LAST, s.warehouse
 """
 
 # All or nothing: the rows are locked in order, and unless every one still has enough nothing is taken.
@@ -98,18 +111,18 @@ SELECT sku, warehouse, product_id, available, version, -quantity AS change FROM 
 # Give back what is still held; what was released already is left alone, so that repeating it changes nothing.
 RELEASE = """
 WITH held AS (
-    SELECT id, sku, warehouse, quantity, level FROM reservations
-     WHERE id = ANY(%(reservation_ids)s) AND level <> 'released' ORDER BY id FOR UPDATE
+    SELECT id, sku, warehouse, quantity FROM reservations
+     WHERE id = ANY(%(reservation_ids)s) AND level IN ('hard', 'allocated') ORDER BY id FOR UPDATE
 ), released AS (
     UPDATE reservations r SET level = 'released', expires_at = NULL FROM held WHERE r.id = held.id
 ), back AS (
-    SELECT sku, warehouse, sum(quantity)::int AS quantity FROM held WHERE level <> 'soft' GROUP BY sku, warehouse
+    SELECT sku, warehouse, sum(quantity)::int AS quantity FROM held GROUP BY sku, warehouse
 ), locked AS (
     SELECT s.sku, s.warehouse, b.quantity FROM stock s JOIN back b USING (sku, warehouse)
      ORDER BY s.sku, s.warehouse FOR UPDATE OF s
 ), ledger AS (
     INSERT INTO stock_ledger (sku, warehouse, change, reason, reference, occurred_at)
-    SELECT sku, warehouse, quantity, %(reason)s, id, %(now)s FROM held WHERE level <> 'soft'
+    SELECT sku, warehouse, quantity, %(reason)s, id, %(now)s FROM held
 )
 UPDATE stock s SET available = s.available + l.quantity, version = s.version + 1
   FROM locked l WHERE s.sku = l.sku AND s.warehouse = l.warehouse
@@ -120,14 +133,28 @@ RETURNING s.sku, s.warehouse, s.product_id, s.available, s.version, l.quantity A
 # SKIP LOCKED, so that two workers share the work.
 EXPIRED = """
 SELECT r.id FROM reservations r
- WHERE r.level IN ('soft', 'hard') AND r.expires_at <= %(now)s
+ WHERE r.level = 'hard' AND r.expires_at <= %(now)s
    AND NOT EXISTS (SELECT FROM checkouts c WHERE c.order_id = r.order_id AND c.outcome IS NULL)
  ORDER BY r.id LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED
 """
 
+# A soft reservation took no stock, so it simply goes. Alone in its transaction and without waiting for anyone: a checkout
+# that turns such a row hard has its stock locked already.
+EXPIRE_SOFT = """
+WITH expired AS (
+    SELECT id FROM reservations WHERE level = 'soft' AND expires_at <= %(now)s
+     ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+DELETE FROM reservations r USING expired WHERE r.id = expired.id
+"""
+
+# The parcel has left: its units are no longer reserved, and never come back by a release.
+SHIP = "UPDATE reservations SET level = 'shipped' WHERE order_id = %(order_id)s AND level = 'allocated'"
+
 # Reservations that callers of the inventory API made; those of orders are the checkout's alone.
 LOCK_FREE_RESERVATIONS = """
-SELECT id, level, order_id FROM reservations WHERE id = ANY(%(reservation_ids)s) ORDER BY id FOR UPDATE
+SELECT id, level, order_id FROM reservations
+ WHERE id = ANY(%(reservation_ids)s) AND level <> 'soft' ORDER BY id FOR UPDATE
 """
 
 # Where the ledger and the stock differ; empty unless something is broken.
@@ -138,4 +165,50 @@ SELECT coalesce(s.sku, l.sku) AS sku, coalesce(s.warehouse, l.warehouse) AS ware
   FULL JOIN (SELECT sku, warehouse, sum(change) AS total FROM stock_ledger GROUP BY sku, warehouse) l
        ON l.sku = s.sku AND l.warehouse = s.warehouse
  WHERE coalesce(s.available, 0) <> coalesce(l.total, 0)
+"""
+
+WAREHOUSES = """
+SELECT code, name, country, latitude, longitude, capacity FROM warehouses
+ WHERE code > %(after)s ORDER BY code LIMIT %(limit)s + 1
+"""
+
+PUT_WAREHOUSE = """
+INSERT INTO warehouses (code, name, country, latitude, longitude, capacity)
+VALUES (%(code)s, %(name)s, %(country)s, %(latitude)s, %(longitude)s, %(capacity)s)
+ON CONFLICT (code) DO UPDATE SET name = excluded.name, country = excluded.country, latitude = excluded.latitude,
+                                 longitude = excluded.longitude, capacity = excluded.capacity
+RETURNING code, name, country, latitude, longitude, capacity
+"""
+
+SET_REORDER_LEVEL = """
+WITH locked AS (
+    SELECT sku, warehouse FROM stock
+     WHERE product_id = %(product_id)s AND (%(warehouse)s::text IS NULL OR warehouse = %(warehouse)s::text)
+     ORDER BY sku, warehouse FOR UPDATE
+)
+UPDATE stock s SET reorder_level = %(reorder_level)s FROM locked l WHERE s.sku = l.sku AND s.warehouse = l.warehouse
+RETURNING s.warehouse
+"""
+
+# What is below its reorder level now, with the alert that was raised when it last fell there; stock that never stood
+# higher has none.
+BELOW_REORDER_LEVEL = """
+SELECT s.sku, s.warehouse, s.product_id, p.title, s.available, s.reorder_level, a.id AS alert_id, a.raised_at
+  FROM stock s
+  JOIN products p ON p.id = s.product_id
+  LEFT JOIN LATERAL (SELECT id, raised_at FROM reorder_alerts
+                      WHERE sku = s.sku AND warehouse = s.warehouse ORDER BY number DESC LIMIT 1) a ON true
+ WHERE s.available < s.reorder_level AND (s.sku, s.warehouse) > (%(after_sku)s, %(after_warehouse)s)
+ ORDER BY s.sku, s.warehouse LIMIT %(limit)s + 1
+"""
+
+# Falls below the reorder level that nobody has told of yet. SKIP LOCKED, so that two workers share the work.
+ALERTS_TO_RAISE = """
+SELECT number, sku, warehouse, product_id, available, reorder_level FROM reorder_alerts
+ WHERE raised_at IS NULL ORDER BY number LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""
+
+RAISE_ALERTS = """
+UPDATE reorder_alerts a SET id = t.id, raised_at = %(now)s
+  FROM unnest(%(numbers)s::bigint[], %(ids)s::uuid[]) AS t (number, id) WHERE a.number = t.number
 """

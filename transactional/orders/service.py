@@ -161,10 +161,11 @@ async def fulfil(core: Core, order_id: UUID, status: OrderStatus) -> dict[str, A
             raise NotInThisStatus(order_id, order["status"], status)
         return True
 
-    async def nothing(_: Connection, __: Row, ___: datetime) -> None:
-        return None
+    async def sent(connection: Connection, _: Row, __: datetime) -> None:
+        if status == "shipped":
+            await inventory.ship(connection, order_id)
 
-    await _change(core, order_id, status, None, allowed, nothing)
+    await _change(core, order_id, status, None, allowed, sent)
     return await _status(core, order_id)
 
 

@@ -10,8 +10,8 @@ from math import ceil
 from typing import Literal
 
 from lakefront.money import rounded
+from transactional.platform.geography import Place, great_circle_km
 from transactional.tariffs.business_days import after_business_days, business_day_from
-from transactional.tariffs.geography import Place, great_circle_km
 
 Method = Literal["standard", "next_day", "same_day"]
 TYPICAL_KM = 1_000.0

@@ -16,11 +16,11 @@ from psycopg_pool import PoolTimeout
 
 from transactional.platform.core import Core
 from transactional.platform.database import Database
+from transactional.platform.geography import Place, place_of
 from transactional.platform.query import first
 from transactional.tariffs import store
 from transactional.tariffs.delivery import Service
 from transactional.tariffs.exchange import BASE
-from transactional.tariffs.geography import Place, place_of
 from transactional.tariffs.taxes import DutyCalculator, DutyRate, DutyTable, TaxCalculator, TaxRate, TaxTable
 
 FRESH_SECONDS = 60.0

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections import Counter
-
-import pytest_asyncio
 
 from lakefront.ids import new_id
 from transactional.orders.api import answered
 from transactional.orders.checkout.service import check_out
 from transactional.orders.schemas import OrderRequest
 from transactional.platform.authentication import Caller
-from transactional.platform.database import Database
 from transactional.platform.errors import Problem
-
-
-@pytest_asyncio.fixture
-async def wide_core(shop, database_url):
-    """A core with as many connections as there are racers."""
-    db = await Database.open(database_url, 16)
-    yield dataclasses.replace(shop.core, db=db)
-    await db.close()
 
 
 def guest_caller() -> Caller:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transactional.platform.geography import Place, great_circle_km, is_international, place_of
 from transactional.tariffs.business_days import after_business_days, business_day_from, is_business_day
 from transactional.tariffs.delivery import Parcel, Service, offer
-from transactional.tariffs.geography import Place, great_circle_km, is_international, place_of
 
 PARIS, LONDON, TOKYO = Place(48.8566, 2.3522), Place(51.5074, -0.1278), Place(35.6762, 139.6503)
 places = st.builds(Place, st.floats(-90, 90), st.floats(-180, 180))

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from lakefront.money import line_total, money_text, rounded
+from transactional.inventory.allocation import best
 from transactional.inventory.errors import OutOfStock, UnknownProducts
 from transactional.orders.checkout import store
 from transactional.orders.checkout.shipping import (
@@ -89,18 +90,20 @@ async def quote(
 ) -> Quote:
     """What the order costs now. Raises UnknownProducts, MixedCurrencies, CurrencyNotAvailable, PriceChanged, OutOfStock,
     CouponNotValid, ShippingNotAvailable, GiftCardNotValid, TotalChanged."""
+    destination = destination_of(caller, terms)
     found = await rows(connection, store.QUOTE, {"product_ids": list(asked.quantities)})
+    for row in found:
+        wanted = asked.quantities[row["product_id"]]
+        row["warehouse"], row["available"] = best(row["warehouses"], wanted, destination.country, destination.region)
     if missing := asked.quantities.keys() - {row["product_id"] for row in found}:
         raise UnknownProducts(missing)
     currency = await _price(connection, tariffs, found, terms.currency)
     if any(expected != row["unit_price"]
            for row in found for expected in asked.expected.get(row["product_id"], ())):  # fmt: skip
         raise PriceChanged([_quoted(row, currency) for row in found])
-    short = [row for row in found if (row["available"] or 0) < asked.quantities[row["product_id"]]]
+    short = [row for row in found if row["available"] < asked.quantities[row["product_id"]]]
     if short:
-        raise OutOfStock(
-            (row["product_id"], asked.quantities[row["product_id"]], row["available"] or 0) for row in short
-        )
+        raise OutOfStock((row["product_id"], asked.quantities[row["product_id"]], row["available"]) for row in short)
     lines = [_line(row, asked.quantities[row["product_id"]], currency) for row in found]
     lines.sort(key=lambda line: (line.sku, line.warehouse))
     coupon, discount = None, Decimal(0)
@@ -108,7 +111,6 @@ async def quote(
         coupon = await promotions.usable(connection, terms.coupon_code, scope_of(caller), now)
         discount = discount_of(coupon, sum((line.total for line in lines), Decimal(0)), currency)
         lines = _discounted(lines, discount, currency)
-    destination = destination_of(caller, terms)
     quoted = await _charged(tariffs, lines, currency, discount, coupon, destination, terms, now)
     credit_of = caller.user_id if terms.use_store_credit else None
     if terms.gift_card_codes or credit_of:

@@ -10,9 +10,9 @@ from typing import Any
 
 from lakefront.clock import iso
 from lakefront.money import money_text
+from transactional.platform.geography import is_international, place_of
 from transactional.tariffs.delivery import Method, Parcel, offer
 from transactional.tariffs.exchange import converted
-from transactional.tariffs.geography import is_international, place_of
 from transactional.tariffs.snapshot import UNKNOWN_ORIGIN, Tariffs
 
 

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 CART = """
 SELECT c.id, c.version, i.product_id, i.quantity
-  FROM carts c LEFT JOIN cart_items i ON i.cart_id = c.id
+  FROM carts c LEFT JOIN cart_items i ON i.cart_id = c.id AND NOT i.saved_for_later
  WHERE c.id = %(cart_id)s
    AND CASE WHEN c.user_id IS NULL THEN c.session = %(session)s ELSE c.user_id = %(user_id)s END
  ORDER BY i.id
 """
 
-# The price of each product and the warehouse that has most of it.
+# The price of each product, and the warehouses among which allocation chooses.
 QUOTE = """
-SELECT p.id AS product_id, p.sku, p.title, c.path AS category_path, p.currency, p.price, s.warehouse, s.available
+SELECT p.id AS product_id, p.sku, p.title, c.path AS category_path, p.currency, p.price,
+       (SELECT json_agg(json_build_array(s.warehouse, s.available, s.reorder_level, w.country, w.latitude, w.longitude,
+                                         w.capacity))
+          FROM stock s JOIN warehouses w ON w.code = s.warehouse WHERE s.sku = p.sku) AS warehouses
   FROM products p
   JOIN categories c ON c.id = p.category_id
-  LEFT JOIN LATERAL (SELECT warehouse, available FROM stock
-                      WHERE sku = p.sku ORDER BY available DESC, warehouse LIMIT 1) s ON true
  WHERE p.id = ANY(%(product_ids)s) AND p.status = 'active'
 """
 
@@ -34,15 +35,17 @@ SELECT product_id, price FROM product_prices WHERE product_id = ANY(%(product_id
 # The first commit: order, lines, payment, hard reservation, saga with its idempotency key, history and events, in one
 # statement. It writes all or nothing: nothing where the stock is short, a price is another or the cart was changed
 # since they were read, and nothing where the key is there already. Stock rows are locked in order, and what they hold
-# is looked at again.
+# is looked at again. A cart line's soft reservation has the line's id: it is that row which turns hard.
 PLACE = """
 WITH line AS (
-    SELECT * FROM unnest(%(product_ids)s::uuid[], %(skus)s::text[], %(titles)s::text[], %(warehouses)s::text[],
-                         %(quantities)s::int[], %(listed_prices)s::numeric[], %(unit_prices)s::numeric[],
-                         %(discounts)s::numeric[], %(totals)s::numeric[],
-                         %(reservation_ids)s::uuid[], %(stock_partitions)s::smallint[], %(stock_envelopes)b::text[])
-        WITH ORDINALITY AS t (product_id, sku, title, warehouse, quantity, listed_price, unit_price,
-                              discount, total, reservation_id, stock_partition, stock_envelope, line_number)
+    SELECT t.*, coalesce(i.id, t.new_reservation_id) AS reservation_id
+      FROM unnest(%(product_ids)s::uuid[], %(skus)s::text[], %(titles)s::text[], %(warehouses)s::text[],
+                  %(quantities)s::int[], %(listed_prices)s::numeric[], %(unit_prices)s::numeric[],
+                  %(discounts)s::numeric[], %(totals)s::numeric[],
+                  %(reservation_ids)s::uuid[], %(stock_partitions)s::smallint[], %(stock_envelopes)b::text[])
+        WITH ORDINALITY AS t (product_id, sku, title, warehouse, quantity, listed_price, unit_price, discount, total,
+                              new_reservation_id, stock_partition, stock_envelope, line_number)
+      LEFT JOIN cart_items i ON i.cart_id = %(cart_id)s::uuid AND i.sku = t.sku
 ), cart AS (
     SELECT id FROM carts WHERE id = %(cart_id)s::uuid AND version = %(cart_version)s::bigint FOR UPDATE
 ), locked AS (
@@ -65,7 +68,7 @@ WITH line AS (
 ), cart_taken AS (
     UPDATE carts c SET version = c.version + 1, updated_at = %(now)s FROM saga WHERE c.id = %(cart_id)s::uuid
 ), cart_emptied AS (
-    DELETE FROM cart_items i USING saga WHERE i.cart_id = %(cart_id)s::uuid
+    DELETE FROM cart_items i USING saga WHERE i.cart_id = %(cart_id)s::uuid AND NOT i.saved_for_later
 ), placed AS (
     INSERT INTO orders (id, user_id, session, status, currency, discount, shipping, tax, duties, tax_included,
                         total, stored_value, shipping_method, shipping_address, billing_address, estimated_delivery,
@@ -96,6 +99,8 @@ WITH line AS (
 ), reserved AS (
     INSERT INTO reservations (id, sku, warehouse, product_id, quantity, level, order_id, expires_at)
     SELECT reservation_id, sku, warehouse, product_id, quantity, 'hard', order_id, %(expires_at)s FROM saga, line
+    ON CONFLICT (id) DO UPDATE SET warehouse = excluded.warehouse, quantity = excluded.quantity, level = 'hard',
+                                   order_id = excluded.order_id, expires_at = excluded.expires_at
 ), ledger AS (
     INSERT INTO stock_ledger (sku, warehouse, change, reason, reference, occurred_at)
     SELECT sku, warehouse, -quantity, 'reservation', order_id, %(now)s FROM saga, line

@@ -27,12 +27,8 @@ CREATE TABLE payment_ledger (
     CHECK (debit <> credit),
     UNIQUE NULLS NOT DISTINCT (payment_id, kind, operation_id)
 );
-CREATE FUNCTION refuse_payment_ledger_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'table % is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
-END $$;
-CREATE TRIGGER payment_ledger_is_append_only BEFORE UPDATE OR DELETE ON payment_ledger
-    FOR EACH ROW EXECUTE FUNCTION refuse_payment_ledger_change();
+CREATE TRIGGER payment_ledger_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON payment_ledger
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- The ledger as entries: debits are positive, credits negative.
 CREATE VIEW payment_ledger_entries AS

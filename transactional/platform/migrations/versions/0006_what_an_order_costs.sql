@@ -45,11 +45,6 @@ ALTER TABLE orders
     ADD COLUMN tax_included numeric(18, 4) NOT NULL DEFAULT 0,
     ADD COLUMN shipping_method text NOT NULL DEFAULT 'standard';
 
--- Where parcels start; null is not known.
-ALTER TABLE warehouses
-    ADD COLUMN IF NOT EXISTS latitude double precision,
-    ADD COLUMN IF NOT EXISTS longitude double precision;
-
 -- Tariffs. They are small: processes keep them whole.
 CREATE TABLE shipping_services (
     code text PRIMARY KEY CHECK (code IN ('same_day', 'next_day', 'standard')),
@@ -144,9 +139,5 @@ CREATE TABLE stored_value_ledger (
     CHECK (debit <> credit)
 );
 CREATE INDEX stored_value_ledger_by_value ON stored_value_ledger (stored_value_id, id);
-CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'table % is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
-END $$;
-CREATE TRIGGER stored_value_ledger_is_append_only BEFORE UPDATE OR DELETE ON stored_value_ledger
-    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER stored_value_ledger_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON stored_value_ledger
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

@@ -22,12 +22,8 @@ UPDATE order_history h
 
 ALTER TABLE order_history ALTER COLUMN changes SET NOT NULL;
 
-CREATE FUNCTION refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION '% is append-only: % is not possible', TG_TABLE_NAME, TG_OP USING ERRCODE = 'integrity_constraint_violation';
-END $$;
 CREATE TRIGGER order_history_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON order_history
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting();
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- An order's state after a fact, so that replaying a long history begins there.
 CREATE TABLE order_snapshots (

@@ -9,10 +9,12 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from functools import lru_cache
-from math import asin, cos, radians, sin, sqrt
+from math import asin, cos, pi, radians, sin, sqrt
 from pathlib import Path
 
 EARTH_RADIUS_KM = 6371.0088
+HALF_WAY_ROUND_KM = pi * EARTH_RADIUS_KM
+"""No two places are further apart."""
 
 
 @dataclass(frozen=True, slots=True)
