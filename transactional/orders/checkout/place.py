@@ -175,7 +175,7 @@ def _context(caller: Caller, request: OrderRequest, quoted: Quote, parties: Part
         due=money_text(quoted.due, quoted.currency),
         stored_value=bool(quoted.draws),
         shipping_method=quoted.option.code,
-        region=request.shipping_address.state,
+        region=request.destination()[1],
         estimated_delivery=iso(quoted.option.estimated_delivery),
     )
 
