@@ -107,7 +107,7 @@ class OrderRequest(Purchase):
     payment_method: PaymentMethod
 
     def destination(self) -> tuple[str | None, str]:
-        return self.shipping_address.country, self.shipping_address.state
+        return self.shipping_address.country, self.shipping_address.state.strip().upper()
 
 
 class ShipTo(Strict):
@@ -131,7 +131,7 @@ class QuoteRequest(Purchase):
     ship_to: ShipTo | None = Field(None, description="By default, the account's country.")
 
     def destination(self) -> tuple[str | None, str]:
-        return (self.ship_to.country, self.ship_to.state) if self.ship_to else (None, "")
+        return (self.ship_to.country, self.ship_to.state.strip().upper()) if self.ship_to else (None, "")
 
 
 class QuotedLine(BaseModel):

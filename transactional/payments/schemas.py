@@ -31,7 +31,7 @@ class PaymentAnswer(BaseModel):
 
 
 class RefundRequest(Strict):
-    """Give back all that was captured, or a part of it."""
+    """Give back all that was captured, with what gift cards and store credit paid, or a part of what was captured."""
 
     payment_id: UUID
     amount: Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=4, examples=["10.00"])] | None = None

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid5
 
+from lakefront.ids import new_id
 from lakefront.money import money_text, rounded
 from transactional.orders.access import check_owner
 from transactional.payments import operations, store
@@ -14,6 +15,7 @@ from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.errors import Problem, not_found
 from transactional.platform.query import first
+from transactional.stored_value import service as stored_value
 
 
 async def status_of(core: Core, caller: Caller, payment_id: UUID) -> dict[str, Any]:
@@ -41,7 +43,8 @@ async def status_of(core: Core, caller: Caller, payment_id: UUID) -> dict[str, A
 
 
 async def refund(core: Core, request: RefundRequest, key: str | None) -> dict[str, Any]:
-    """Accept a refund. All refunds together never exceed what was captured; one key is one refund."""
+    """Accept a refund. All refunds together never exceed what was captured; one key is one refund. Without an amount it
+    is of everything, stored value included."""
     now = core.clock.now()
     operation_id = uuid5(request.payment_id, key) if key else None
     async with core.db.transaction() as connection:
@@ -56,6 +59,13 @@ async def refund(core: Core, request: RefundRequest, key: str | None) -> dict[st
             return _refund_answer(known["id"], request.payment_id, known["amount"], currency, known["status"])
         remaining: Decimal = payment["captured"] - payment["refunded"]
         amount = rounded(request.amount, currency) if request.amount is not None else remaining
+        # A refund of everything gives back what gift cards and store credit paid, too.
+        everything = request.amount is None and payment["status"] in ("captured", "refunded")
+        returned = everything and await stored_value.give_back(connection, payment["order_id"], now)
+        if everything and not amount and (returned or not payment["amount"]):
+            if payment["status"] == "captured":
+                await changes.change(connection, payment["id"], "refunded", now, reason=request.reason)
+            return _refund_answer(operation_id or new_id(), request.payment_id, amount, currency, "done")
         asked = None
         if amount > 0:
             asked = await operations.refund(connection, request.payment_id, amount, now, request.reason, operation_id)

@@ -10,8 +10,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, _queries
 from psycopg_pool import AsyncConnectionPool
+
+# psycopg keeps what it has parsed of a statement only up to 4,096 characters and 50 parameters. Our largest are beyond
+# that, and parsing one anew at each call costs a tenth of an order's CPU.
+_queries.MAX_CACHED_STATEMENT_LENGTH = 16_384
+_queries.MAX_CACHED_STATEMENT_PARAMS = 100
 
 Connection = AsyncConnection[tuple[Any, ...]]
 """Rows are tuples; a cursor may ask for dict_row or class_row."""

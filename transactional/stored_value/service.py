@@ -70,10 +70,11 @@ async def capture(connection: Connection, order_id: UUID, now: datetime) -> None
     await connection.execute(store.CAPTURE, {"order_id": order_id, "now": now})
 
 
-async def give_back(connection: Connection, order_id: UUID, now: datetime) -> None:
-    """The order failed or was cancelled: what it holds or has spent can be spent again. A second time changes
-    nothing."""
-    await connection.execute(store.GIVE_BACK, {"order_id": order_id, "now": now})
+async def give_back(connection: Connection, order_id: UUID, now: datetime) -> bool:
+    """The order failed, was cancelled or refunded: what it holds or has spent can be spent again. False where there was
+    nothing to give back; a second time changes nothing."""
+    cursor = await connection.execute(store.GIVE_BACK, {"order_id": order_id, "now": now})
+    return cursor.rowcount > 0
 
 
 async def issue_card(core: Core, actor: str, new: NewGiftCard, key: str | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from transactional.platform.amounts import Currency, fits
 from transactional.tariffs.delivery import Method
@@ -26,7 +26,7 @@ class Row(BaseModel):
 
 class TaxRow(Row):
     country: Country
-    region: Annotated[str, Field(max_length=100)] = ""
+    region: Annotated[str, Field(max_length=100), AfterValidator(str.upper)] = ""
     category: Category = ""
     rate: Percent
     is_inclusive: bool

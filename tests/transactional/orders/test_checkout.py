@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from psycopg import _queries
+
+from lakefront.ids import new_id
 from lakefront.secrets import keyed_hash
 
 
@@ -211,3 +214,14 @@ async def test_fulfilment_keeps_to_the_state_machine(shop, create_user, create_p
     late = await shop.client.put(f"/api/v1/orders/{order_id}/cancel", headers=user.headers)
     assert (late.status_code, late.json()["code"]) == (409, "illegal_status")
     assert [f["sequence"] for f in await shop.facts(order_id)] == [1, 2, 3, 4, 5]
+
+
+async def test_the_statements_of_an_order_are_parsed_once(shop, create_product, monkeypatch):
+    """psycopg does not keep what it has parsed of very large statements, unless it is told to."""
+
+    def parsed_anew(query, encoding):
+        raise AssertionError(f"psycopg does not keep this statement of {len(query)} characters")
+
+    monkeypatch.setattr(_queries, "_query2pg_nocache", parsed_anew)
+    answer = await shop.order({"X-Session-Id": f"session-{new_id()}"}, await create_product(stock={"main": 1}))
+    assert answer.status_code == 201

@@ -261,6 +261,28 @@ async def test_one_key_issues_one_card_and_tells_its_code_again(shop, internal, 
     assert answers[0].json()["code"].replace("-", "") not in str(kept)
 
 
+@pytest.mark.parametrize(("price", "refunded"), [("60.00", "10.00"), ("40.00", "0.00")])
+async def test_a_refund_of_everything_gives_the_card_back_once(
+    shop, create_product, issue, card_state, internal, price, refunded
+):
+    product, card = await create_product(price=price, stock={"main": 9}), await issue("50.00")
+    order = (await shop.order(guest(), product, gift_card_codes=[card["code"]])).json()
+    await shop.operate()
+    body = {"payment_id": order["payment_id"]}
+    if refunded != "0.00":
+        partly = await shop.client.post("/api/v1/payments/refund", json={**body, "amount": "1.00"}, headers=internal)
+        assert partly.status_code == 202 and (await card_state(card))[0] == "0.00"
+        refunded = "9.00"
+    keyed = {**internal, "Idempotency-Key": f"refund-{new_id()}"}
+    answers = [await shop.client.post("/api/v1/payments/refund", json=body, headers=keyed) for _ in range(2)]
+    assert [(a.status_code, a.json()["amount"]) for a in answers] == [(202, refunded)] * 2
+    assert answers[0].json()["refund_id"] == answers[1].json()["refund_id"]
+    await shop.operate()
+    assert (await card_state(card))[:2] == ("50.00", "0.00")
+    assert (await shop.payment(order["order_id"]))["status"] == "refunded"
+    assert sum(charge[3] for charge in await shop.charges(order["order_id"])) == max(Decimal(price) - 50, 0)
+
+
 async def test_the_ledger_is_append_only(shop, issue):
     card = await issue("5.00")
     with pytest.raises(psycopg.errors.RestrictViolation):

@@ -125,11 +125,7 @@ async def place(
             "user_id": caller.user_id,
             "session": caller.session,
             "currency": quoted.currency,
-            "discount": quoted.discount,
-            "shipping": quoted.shipping,
-            "tax": quoted.tax,
-            "duties": quoted.duties,
-            "tax_included": quoted.taxes.included,
+            "charges": jsonb(saga.context["charges"]),
             "total": quoted.total,
             "stored_value": quoted.stored_value,
             "due": quoted.due,
@@ -181,7 +177,7 @@ def _context(caller: Caller, request: OrderRequest, quoted: Quote, parties: Part
         due=money_text(quoted.due, quoted.currency),
         stored_value=bool(quoted.draws),
         shipping_method=quoted.option.code,
-        shipping_region=request.shipping_address.state,
+        shipping_region=request.destination()[1],
         estimated_delivery=iso(quoted.option.estimated_delivery),
     )
 

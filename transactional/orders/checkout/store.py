@@ -73,10 +73,11 @@ WITH line AS (
     INSERT INTO orders (id, user_id, session, status, currency, discount, shipping, tax, duties, tax_included,
                         total, stored_value, shipping_method, shipping_address, billing_address, estimated_delivery,
                         placed_at, updated_at)
-    SELECT order_id, %(user_id)s::uuid, %(session)s, 'pending', %(currency)s, %(discount)s, %(shipping)s, %(tax)s,
-           %(duties)s, %(tax_included)s, %(total)s, %(stored_value)s, %(shipping_method)s, %(shipping_address)s,
-           %(billing_address)s, %(estimated_delivery)s, %(now)s, %(now)s
-      FROM saga
+    SELECT order_id, %(user_id)s::uuid, %(session)s, 'pending', %(currency)s, c.discount, c.shipping, c.tax, c.duties,
+           c.tax_included, %(total)s, %(stored_value)s, %(shipping_method)s, %(shipping_address)s, %(billing_address)s,
+           %(estimated_delivery)s, %(now)s, %(now)s
+      FROM saga, jsonb_to_record(%(charges)s) AS c (discount numeric, shipping numeric, tax numeric, duties numeric,
+                                                    tax_included numeric)
     RETURNING *
 ), ordered AS (
     INSERT INTO order_lines (order_id, line_number, product_id, sku, title, quantity, unit_price, discount, total,
