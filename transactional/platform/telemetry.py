@@ -34,6 +34,7 @@ REQUESTS = Histogram(
 )
 UNHANDLED = Counter("lakefront_http_unhandled_errors", "Errors that nothing expected.", ["route"])
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_KEPT_HEADERS = frozenset({b"x-session-id", b"x-correlation-id", b"idempotency-key"})
 GATEWAY_WEBHOOKS = "/api/v1/payments/webhooks/"
 MOST_BODY_BYTES = 4 * 1024 * 1024
 _QUIET = ("/health/live", "/health/ready", "/metrics")
@@ -82,7 +83,7 @@ class TelemetryMiddleware:
         try:
             if size is not None and size > MOST_BODY_BYTES:
                 await problem_response(_too_large())(scope, receive, observed)
-            elif _address_holds_card_number(scope):
+            elif _head_holds_card_number(scope):
                 await problem_response(card_number_refused())(scope, receive, observed)
             else:
                 await self._app(scope, _read(scope, receive, size), observed)
@@ -143,10 +144,13 @@ def _too_large() -> Problem:
     return Problem(413, "too_large", "The body is too large", f"At most {MOST_BODY_BYTES:,} bytes are taken.")
 
 
-def _address_holds_card_number(scope: Scope) -> bool:
+def _head_holds_card_number(scope: Scope) -> bool:
+    """Whether the address holds one, or a header whose value is kept."""
     query = scope["query_string"]
-    return holds_card_number(scope["path"]) or (
-        query != b"" and holds_card_number(unquote_plus(query.decode("latin-1")))
+    return (
+        holds_card_number(scope["path"])
+        or (query != b"" and holds_card_number(unquote_plus(query.decode("latin-1"))))
+        or any(name in _KEPT_HEADERS and holds_card_number(value) for name, value in scope["headers"])
     )
 
 

@@ -161,7 +161,7 @@ async def test_bad_orders_say_what_is_wrong(shop, create_user, create_product):
         ({"items": [{**unknown, "quantity": 1}]}, 404, "product_not_found"),
         ({"items": [{"product_id": product["product_id"], "quantity": -1}]}, 422, "invalid_request"),
         ({"items": [], "cart_id": None}, 422, "invalid_request"),
-        ({"payment_method": "4242 4242 4242 4242"}, 422, "invalid_request"),
+        ({"payment_method": "4242 4242 4242 4242"}, 422, "card_number_refused"),
         ({"colour": "red"}, 422, "invalid_request"),
     ]
     for fields, status, code in cases:

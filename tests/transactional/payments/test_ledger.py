@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from decimal import Decimal
 
 import psycopg
@@ -20,6 +22,12 @@ from transactional.payments.gateways.sandbox.gateway import SandboxGateway
 ACCOUNTS = """
 SELECT account, sum(amount) FROM payment_ledger_entries WHERE payment_id = %s GROUP BY account HAVING sum(amount) <> 0
 """
+
+
+def ledger_command() -> subprocess.CompletedProcess[str]:
+    """The operators' check, as a process of its own."""
+    command = [sys.executable, "-m", "transactional.payments.ledger"]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
 
 
 async def accounts(shop, payment_id) -> dict[str, Decimal]:
@@ -134,8 +142,12 @@ async def test_the_check_finds_a_payment_that_was_changed_without_a_posting(shop
             (payment_id, Decimal(19), Decimal(20))
         ]
         assert not report.is_right
+        told = await asyncio.to_thread(ledger_command)
+        assert (told.returncode, f"differs: payment_id={payment_id}" in told.stderr) == (1, True)
     finally:
         await shop.sql("UPDATE payments SET captured = 20 WHERE id = %s", payment_id)
+    told = await asyncio.to_thread(ledger_command)
+    assert (told.returncode, told.stdout.splitlines()[-1]) == (0, "the ledger is right")
 
 
 ACTS = st.lists(

@@ -28,9 +28,12 @@ def fresh_caches():
 
 
 @pytest.fixture
-async def products(create_product):
-    """Six products on offer, and one that is sold out."""
-    made = [await create_product(price=f"{10 + number}.50", stock={"main": 5}) for number in range(6)]
+async def products(shop, guest, create_product):
+    """Six products on offer, more popular than what other tests have sold, and one that is sold out."""
+    made = [await create_product(price=f"{10 + number}.50", stock={"main": 1005}) for number in range(6)]
+    items = [{"product_id": product["product_id"], "quantity": 1000} for product in made]
+    shop.judge("review")
+    assert (await shop.order(guest, made[0], items=items)).status_code == 201
     return made, await create_product(price="5.00")
 
 

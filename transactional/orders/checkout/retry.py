@@ -17,6 +17,7 @@ from transactional.orders.checkout.saga import Answer, Context, Saga, lease_end
 from transactional.orders.checkout.service import run_to_answer
 from transactional.orders.errors import NotInThisStatus, StillRunning
 from transactional.orders.moves import move
+from transactional.payments.gateways.registry import DEFAULT_GATEWAY
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
@@ -61,6 +62,7 @@ def _context(caller: Caller, order: Row, method: str, now: datetime) -> tuple[Co
         **before,
         "method": method,
         "payment_id": str(new_id()),
+        "gateway": DEFAULT_GATEWAY,
         "payment_kind": parties.payment_kind,
         "device": parties.device,
         "card": parties.card,
