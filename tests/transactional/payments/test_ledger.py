@@ -132,6 +132,22 @@ async def test_nothing_in_the_ledger_can_be_changed_or_deleted(shop, create_prod
             await shop.sql(statement, payment_id)
 
 
+async def test_a_posting_between_other_accounts_or_of_nothing_is_refused(shop, create_product):
+    payment_id = (await order_of_20(shop, create_product))["payment_id"]
+    statement = (
+        "INSERT INTO payment_ledger (payment_id, kind, debit, credit, amount, currency, gateway, occurred_at)"
+        " VALUES (%s, 'capture', %s, %s, %s, 'USD', 'sandbox', now())"
+    )
+    for debit, credit, amount in (
+        ("revenue", "gateway_clearing", 5),
+        ("revenue", "revenue", 5),
+        ("gateway_clearing", "revenue", 0),
+        ("gateway_clearing", "revenue", -5),
+    ):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            await shop.sql(statement, payment_id, debit, credit, amount)
+
+
 async def test_the_check_finds_a_payment_that_was_changed_without_a_posting(shop, create_product):
     payment_id = (await order_of_20(shop, create_product))["payment_id"]
     await shop.operate()
