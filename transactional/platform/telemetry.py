@@ -25,6 +25,7 @@ from lakefront.settings import settings
 from lakefront.telemetry import correlation_id, tracer
 from transactional.platform.access_log import AccessLog
 from transactional.platform.errors import CardNumberSent, Problem, card_number_refused, problem_response
+from transactional.platform.routing import GATEWAY_WEBHOOKS
 
 REQUESTS = Histogram(
     "lakefront_http_request_seconds",
@@ -35,7 +36,6 @@ REQUESTS = Histogram(
 UNHANDLED = Counter("lakefront_http_unhandled_errors", "Errors that nothing expected.", ["route"])
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _KEPT_HEADERS = frozenset({b"x-session-id", b"x-correlation-id", b"idempotency-key"})
-GATEWAY_WEBHOOKS = "/api/v1/payments/webhooks/"
 MOST_BODY_BYTES = 4 * 1024 * 1024
 _QUIET = ("/health/live", "/health/ready", "/metrics")
 log = structlog.get_logger(__name__)
