@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lakefront.contracts.commerce import OrderStatus
+from transactional.payments.methods import Method
 from transactional.platform.examples import EXAMPLE_PRODUCT_ID
 
 _CARD_NUMBER = re.compile(r"^[0-9 -]{12,23}$")
@@ -27,6 +28,10 @@ PaymentMethod = Annotated[
     str,
     Field(min_length=4, max_length=120, pattern=r"^[A-Za-z0-9_ -]+$", examples=["tok_visa"]),
     AfterValidator(no_card_number),
+]
+PaymentMethodType = Annotated[
+    Method | None,
+    Field(description="What the token stands for, where the token itself does not say it.", examples=["card"]),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -71,6 +76,7 @@ class OrderRequest(Strict):
     shipping_address: Address
     billing_address: Address | None = None
     payment_method: PaymentMethod
+    payment_method_type: PaymentMethodType = None
 
     @model_validator(mode="after")
     def _one_source(self) -> OrderRequest:

@@ -119,13 +119,31 @@ async def test_a_database_that_is_away_leaves_the_rules_as_they_were(core_with):
 
 async def test_a_payment_by_wallet_or_later_is_told_as_such(shop, create_product):
     product = await create_product(stock={"main": 9})
-    for token, kind, method in (
-        ("tok_wallet_1", "wallet", "wallet"),
-        ("tok_klarna_1", "invoice", "buy_now_pay_later"),
-        ("tok_visa", "card", "card"),
+    for token, said, kind, method in (
+        ("tok_wallet_1", None, "wallet", "wallet"),
+        ("tok_klarna_1", None, "invoice", "buy_now_pay_later"),
+        ("tok_visa", None, "card", "card"),
+        ("tok_opaque", "wallet", "wallet", "wallet"),
+        ("tok_opaque", "buy_now_pay_later", "invoice", "buy_now_pay_later"),
+        ("tok_wallet_1", "card", "card", "card"),
     ):
-        order = (await shop.order({"X-Session-Id": f"session-{new_id()}"}, product, 1, token)).json()
+        headers = {"X-Session-Id": f"session-{new_id()}"}
+        order = (await shop.order(headers, product, 1, token, payment_method_type=said)).json()
         assert order["status"] == "confirmed"
         assert (await shop.facts(order["order_id"]))[0]["data"]["payment_kind"] == kind
         paid_by = "SELECT context ->> 'paid_by', context ->> 'region' FROM checkouts WHERE order_id = %s"
         assert await shop.sql(paid_by, order["order_id"]) == [(method, "US")]
+
+
+async def test_a_failed_order_can_be_paid_by_another_method(shop, create_product):
+    product = await create_product(stock={"main": 9})
+    headers = {"X-Session-Id": f"session-{new_id()}"}
+    failed = (await shop.order(headers, product, 1, "tok_decline_x")).json()
+    body = {"order_id": failed["order_id"], "payment_method": "tok_opaque", "payment_method_type": "buy_now_pay_later"}
+    paid = (await shop.client.post("/api/v1/payments/process", json=body, headers=headers)).json()
+    assert (paid["status"], paid["order_id"]) == ("confirmed", failed["order_id"])
+    paid_by = "SELECT context ->> 'paid_by', context ->> 'gateway' FROM checkouts WHERE order_id = %s"
+    assert await shop.sql(paid_by, paid["order_id"]) == [("buy_now_pay_later", "sandbox")]
+    unknown = {**body, "payment_method_type": "barter"}
+    answer = await shop.client.post("/api/v1/payments/process", json=unknown, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")

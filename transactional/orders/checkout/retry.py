@@ -18,6 +18,7 @@ from transactional.orders.checkout.service import run_to_answer
 from transactional.orders.errors import NotInThisStatus, StillRunning
 from transactional.orders.moves import move
 from transactional.payments.gateways.registry import DEFAULT_GATEWAY
+from transactional.payments.methods import Method
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
@@ -25,15 +26,17 @@ from transactional.platform.errors import not_found
 from transactional.platform.query import Row, first, jsonb, rows
 
 
-async def pay(core: Core, caller: Caller, order_id: UUID, method: str) -> Answer:
+async def pay(core: Core, caller: Caller, order_id: UUID, method: str, method_type: Method | None = None) -> Answer:
     """Pay an order whose payment failed. Raises StillRunning while a payment is under way, NotInThisStatus once it is
     paid."""
     async with core.db.transaction() as connection:
-        saga = await _reopen(core, connection, caller, order_id, method)
+        saga = await _reopen(core, connection, caller, order_id, method, method_type)
     return await run_to_answer(core, saga)
 
 
-async def _reopen(core: Core, connection: Connection, caller: Caller, order_id: UUID, method: str) -> Saga:
+async def _reopen(
+    core: Core, connection: Connection, caller: Caller, order_id: UUID, method: str, method_type: Method | None
+) -> Saga:
     order = await first(connection, store.LOCK_FAILED, {"order_id": order_id})
     if order is None:
         raise not_found("order", order_id)
@@ -46,7 +49,7 @@ async def _reopen(core: Core, connection: Connection, caller: Caller, order_id: 
     lines = await rows(connection, store.LINES, {"order_id": order_id})
     wanted = [(line["product_id"], line["quantity"]) for line in lines]
     taken = await inventory.take_for_order(connection, wanted, order_id, now)
-    context, parties = _context(caller, order, method, now)
+    context, parties = _context(caller, order, method, method_type, now)
     version = order["version"] + 1
     user = UUID(context["user"]) if context["user"] else None
     await move(connection, order_id, user, "failed", "pending", version=version, now=now, reason="payment_retried")
@@ -55,12 +58,15 @@ async def _reopen(core: Core, connection: Connection, caller: Caller, order_id: 
     return Saga(order["id"], order_id, reopened["epoch"], "assessing", context)
 
 
-def _context(caller: Caller, order: Row, method: str, now: datetime) -> tuple[Context, Parties]:
+def _context(
+    caller: Caller, order: Row, method: str, method_type: Method | None, now: datetime
+) -> tuple[Context, Parties]:
     before: Context = order["context"]
-    parties = parties_of(caller, method, before["shipping_country"], now)
+    parties = parties_of(caller, method, before["shipping_country"], now, method_type)
     context: Context = {
         **before,
         "method": method,
+        "method_type": method_type,
         "payment_id": str(new_id()),
         "gateway": DEFAULT_GATEWAY,
         "payment_kind": parties.payment_kind,
