@@ -17,7 +17,7 @@ from transactional.orders import api as orders
 from transactional.orders import updates_api as order_updates
 from transactional.orders.checkout import api as checkout
 from transactional.payments import api as payments
-from transactional.payments.gateways.registry import close_gateways
+from transactional.payments.gateways.registry import close_gateways, open_gateways
 from transactional.platform.docs import DESCRIPTION, describe, serve_documentation
 from transactional.platform.errors import install_error_handlers
 from transactional.platform.lifespan import lifespan_with
@@ -72,7 +72,7 @@ def create_app() -> FastAPI:
         title="Lakefront storefront",
         version="1",
         description=DESCRIPTION,
-        lifespan=lifespan_with(ensure_merchandiser, last_steps=[close_gateways]),
+        lifespan=lifespan_with(ensure_merchandiser, open_gateways, last_steps=[close_gateways]),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,

@@ -23,7 +23,7 @@ from transactional.carts.service import expire_carts
 from transactional.inventory.service import expire_reservations
 from transactional.inventory.warehouses import raise_alerts
 from transactional.orders.checkout.service import recover
-from transactional.payments.gateways.registry import close_gateways
+from transactional.payments.gateways.registry import close_gateways, open_gateways
 from transactional.payments.gateways.sandbox.delivery import deliver_webhooks
 from transactional.payments.operations import carry_out_due
 from transactional.platform.core import Core
@@ -104,7 +104,7 @@ async def main() -> None:
 
 async def _run(stop: asyncio.Event, working: asyncio.Event) -> None:
     holder = FastAPI()  # the lifespan makes the same Core that an API worker has
-    async with lifespan_with(last_steps=[close_gateways])(holder):
+    async with lifespan_with(open_gateways, last_steps=[close_gateways])(holder):
         working.set()
         await work(holder.state.core, stop)
 

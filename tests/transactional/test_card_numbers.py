@@ -124,11 +124,31 @@ async def test_an_address_that_holds_one_is_refused_and_not_logged(client, capfd
     assert b'"status":422' in logged and b"4242" not in logged
 
 
-async def test_a_session_that_is_a_card_number_never_becomes_an_event(shop, create_product):
+@pytest.mark.parametrize("header", ["X-Session-Id", "Idempotency-Key", "X-Correlation-Id"])
+async def test_a_header_that_would_be_kept_is_refused(shop, guest, create_product, header):
     product = await create_product(stock={"main": 1})
-    answer = await shop.order({"X-Session-Id": "4242424242424242"}, product)
+    answer = await shop.order({**guest, header: "4242424242424242"}, product)
     assert (answer.status_code, answer.json()["code"]) == (422, "card_number_refused")
     assert await shop.available(product) == 1
+
+
+async def test_an_event_that_would_hold_one_undoes_what_it_tells_of(shop, guest, create_product):
+    product = await create_product(stock={"main": 2})
+    number = f"42{new_id().int % 10**13:013d}"
+    number += next(digit for digit in "0123456789" if holds_card_number(number + digit))
+    await rename(shop, product, number)
+    try:
+        answer = await shop.order(guest, product)
+        assert (answer.status_code, answer.json()["code"]) == (422, "card_number_refused")
+        assert number not in answer.text
+        assert await shop.sql("SELECT id FROM orders WHERE session = %s", guest["X-Session-Id"]) == []
+    finally:
+        await rename(shop, product, product["sku"])
+
+
+async def rename(shop, product, sku) -> None:
+    await shop.sql("UPDATE products SET sku = %s WHERE id = %s", sku, product["product_id"])
+    await shop.sql("UPDATE stock SET sku = %s WHERE product_id = %s", sku, product["product_id"])
 
 
 def test_an_event_that_would_hold_one_is_refused():

@@ -11,11 +11,12 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lakefront.contracts.commerce import OrderStatus
+from transactional.payments.methods import Method
 from transactional.platform.amounts import Currency, RequestedAmount
 from transactional.platform.examples import EXAMPLE_PRODUCT_ID
 from transactional.promotions.schemas import CouponCode
 from transactional.stored_value.schemas import GiftCardCode
-from transactional.tariffs.delivery import Method
+from transactional.tariffs.delivery import Method as ShippingMethod
 
 _CARD_NUMBER = re.compile(r"^[0-9 -]{12,23}$")
 
@@ -31,6 +32,10 @@ PaymentMethod = Annotated[
     str,
     Field(min_length=4, max_length=120, pattern=r"^[A-Za-z0-9_ -]+$", examples=["tok_visa"]),
     AfterValidator(no_card_number),
+]
+PaymentMethodType = Annotated[
+    Method | None,
+    Field(description="What the token stands for, where the token itself does not say it.", examples=["card"]),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -73,7 +78,7 @@ class Purchase(Strict):
     currency: Currency | None = Field(
         None, description="To pay in; by default the products' own. Prices are those set for it, else converted."
     )
-    shipping_method: Method = "standard"
+    shipping_method: ShippingMethod = "standard"
     coupon_code: CouponCode | None = None
     gift_card_codes: Annotated[list[GiftCardCode], Field(max_length=10)] = Field(
         default=[], description="They pay first, in this order, as far as they go."
@@ -105,6 +110,7 @@ class OrderRequest(Purchase):
     shipping_address: Address
     billing_address: Address | None = None
     payment_method: PaymentMethod
+    payment_method_type: PaymentMethodType = None
 
     def destination(self) -> tuple[str | None, str]:
         return self.shipping_address.country, self.shipping_address.state.strip().upper()
@@ -147,7 +153,7 @@ class QuotedLine(BaseModel):
 
 
 class ShippingOptionAnswer(BaseModel):
-    code: Method
+    code: ShippingMethod
     cost: str = Field(examples=["9.90"])
     estimated_delivery: datetime
 
@@ -176,7 +182,7 @@ class QuoteAnswer(BaseModel):
     stored_value: list[DrawAnswer]
     amount_due: str = Field(examples=["2.50"])
     coupon_code: str | None = Field(examples=["SPRING-10"])
-    shipping_method: Method
+    shipping_method: ShippingMethod
     estimated_delivery: datetime
     shipping_options: list[ShippingOptionAnswer]
 
@@ -216,7 +222,7 @@ class OrderAnswer(BaseModel):
     charges: Charges | None = None
     amount_due: str | None = Field(None, examples=["59.98"], description="After gift cards and store credit.")
     currency: str = Field(examples=["USD"])
-    shipping_method: Method = "standard"
+    shipping_method: ShippingMethod = "standard"
     estimated_delivery: datetime | None
     tracking_number: str | None = Field(examples=["LF123456789ABC"])
     payment_id: UUID
@@ -235,7 +241,7 @@ class OrderDetail(BaseModel):
     amount_due: str = Field(examples=["59.98"], description="After gift cards and store credit.")
     currency: str
     placed_at: datetime
-    shipping_method: Method
+    shipping_method: ShippingMethod
     estimated_delivery: datetime | None
     tracking_number: str | None
     payment_id: UUID | None

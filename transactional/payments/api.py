@@ -35,7 +35,7 @@ router = APIRouter(prefix="/payments", tags=["payments"])
     responses=responses(401, 402, 403, 404, 409, 422),
 )
 async def process(body: ProcessRequest, core: CoreDep, caller: CallerDep) -> Response:
-    return answered(await retry.pay(core, caller, body.order_id, body.payment_method))
+    return answered(await retry.pay(core, caller, body.order_id, body.payment_method, body.payment_method_type))
 
 
 @router.get("/{payment_id}/status", summary="Status of a payment", responses=responses(401, 404))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from prometheus_client import Counter
+
 from lakefront.clock import real_now
 from lakefront.ids import new_id
 from transactional.payments import store
@@ -15,8 +17,14 @@ AttemptOutcome = Literal["refused", "not_sent", "unknown"]
 Attempt = Mapping[str, Any]
 
 
+_failed = Counter(
+    "lakefront_payment_attempts_failed", "Authorizations that came to nothing at a gateway.", ["gateway", "outcome"]
+)
+
+
 def failed(context: Mapping[str, Any], outcome: AttemptOutcome) -> Attempt:
     """The attempt that a checkout's context tells of."""
+    _failed.labels(context["gateway"], outcome).inc()
     return {
         "id": new_id(),
         "payment_id": context["payment_id"],

@@ -82,7 +82,7 @@ async def choose(core: Core, context: Mapping[str, Any], risk: float) -> dict[st
     router = router_of(core)
     await router.keep_fresh(core)
     payment = Payment(
-        method=method_of(context["method"]),
+        method=context.get("method_type") or method_of(context["method"]),
         token=context["method"],
         amount=Decimal(context.get("due", context["total"])),
         currency=context["currency"],

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from transactional.orders.schemas import PaymentMethod, Strict
+from transactional.orders.schemas import PaymentMethod, PaymentMethodType, Strict
 
 
 class ProcessRequest(Strict):
@@ -16,6 +16,7 @@ class ProcessRequest(Strict):
 
     order_id: UUID
     payment_method: PaymentMethod
+    payment_method_type: PaymentMethodType = None
 
 
 class PaymentAnswer(BaseModel):

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 from lakefront.ids import new_id
 from lakefront.money import money_text, rounded
 from transactional.orders.access import check_owner
-from transactional.payments import operations, store
+from transactional.payments import changes, operations, store
 from transactional.payments.schemas import RefundRequest
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core

@@ -11,6 +11,9 @@ import inspect
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
 
+GATEWAY_WEBHOOKS = "/api/v1/payments/webhooks/"
+"""Where payment gateways, and nobody else, send what they have to tell."""
+
 _COPIED = [
     name
     for name in inspect.signature(APIRoute.__init__).parameters

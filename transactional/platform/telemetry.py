@@ -25,6 +25,7 @@ from lakefront.settings import settings
 from lakefront.telemetry import correlation_id, tracer
 from transactional.platform.access_log import AccessLog
 from transactional.platform.errors import CardNumberSent, Problem, card_number_refused, problem_response
+from transactional.platform.routing import GATEWAY_WEBHOOKS
 
 REQUESTS = Histogram(
     "lakefront_http_request_seconds",
@@ -34,7 +35,7 @@ REQUESTS = Histogram(
 )
 UNHANDLED = Counter("lakefront_http_unhandled_errors", "Errors that nothing expected.", ["route"])
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-GATEWAY_WEBHOOKS = "/api/v1/payments/webhooks/"
+_KEPT_HEADERS = frozenset({b"x-session-id", b"x-correlation-id", b"idempotency-key"})
 MOST_BODY_BYTES = 4 * 1024 * 1024
 _QUIET = ("/health/live", "/health/ready", "/metrics")
 log = structlog.get_logger(__name__)
@@ -83,7 +84,7 @@ class TelemetryMiddleware:
         try:
             if size is not None and size > MOST_BODY_BYTES:
                 await problem_response(_too_large())(scope, receive, observed)
-            elif _address_holds_card_number(scope):
+            elif _head_holds_card_number(scope):
                 await problem_response(card_number_refused())(scope, receive, observed)
             else:
                 await self._app(scope, _read(scope, receive, size), observed)
@@ -151,10 +152,13 @@ def _too_large() -> Problem:
     return Problem(413, "too_large", "The body is too large", f"At most {MOST_BODY_BYTES:,} bytes are taken.")
 
 
-def _address_holds_card_number(scope: Scope) -> bool:
+def _head_holds_card_number(scope: Scope) -> bool:
+    """Whether the address holds one, or a header whose value is kept."""
     query = scope["query_string"]
-    return holds_card_number(scope["path"]) or (
-        query != b"" and holds_card_number(unquote_plus(query.decode("latin-1")))
+    return (
+        holds_card_number(scope["path"])
+        or (query != b"" and holds_card_number(unquote_plus(query.decode("latin-1"))))
+        or any(name in _KEPT_HEADERS and holds_card_number(value) for name, value in scope["headers"])
     )
 
 

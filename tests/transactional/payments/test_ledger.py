@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from decimal import Decimal
 
 import psycopg
@@ -20,6 +22,12 @@ from transactional.payments.gateways.sandbox.gateway import SandboxGateway
 ACCOUNTS = """
 SELECT account, sum(amount) FROM payment_ledger_entries WHERE payment_id = %s GROUP BY account HAVING sum(amount) <> 0
 """
+
+
+def ledger_command() -> subprocess.CompletedProcess[str]:
+    """The operators' check, as a process of its own."""
+    command = [sys.executable, "-m", "transactional.payments.ledger"]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
 
 
 async def accounts(shop, payment_id) -> dict[str, Decimal]:
@@ -124,6 +132,22 @@ async def test_nothing_in_the_ledger_can_be_changed_or_deleted(shop, create_prod
             await shop.sql(statement, payment_id)
 
 
+async def test_a_posting_between_other_accounts_or_of_nothing_is_refused(shop, create_product):
+    payment_id = (await order_of_20(shop, create_product))["payment_id"]
+    statement = (
+        "INSERT INTO payment_ledger (payment_id, kind, debit, credit, amount, currency, gateway, occurred_at)"
+        " VALUES (%s, 'capture', %s, %s, %s, 'USD', 'sandbox', now())"
+    )
+    for debit, credit, amount in (
+        ("revenue", "gateway_clearing", 5),
+        ("revenue", "revenue", 5),
+        ("gateway_clearing", "revenue", 0),
+        ("gateway_clearing", "revenue", -5),
+    ):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            await shop.sql(statement, payment_id, debit, credit, amount)
+
+
 async def test_the_check_finds_a_payment_that_was_changed_without_a_posting(shop, create_product):
     payment_id = (await order_of_20(shop, create_product))["payment_id"]
     await shop.operate()
@@ -134,8 +158,12 @@ async def test_the_check_finds_a_payment_that_was_changed_without_a_posting(shop
             (payment_id, Decimal(19), Decimal(20))
         ]
         assert not report.is_right
+        told = await asyncio.to_thread(ledger_command)
+        assert (told.returncode, f"differs: payment_id={payment_id}" in told.stderr) == (1, True)
     finally:
         await shop.sql("UPDATE payments SET captured = 20 WHERE id = %s", payment_id)
+    told = await asyncio.to_thread(ledger_command)
+    assert (told.returncode, told.stdout.splitlines()[-1]) == (0, "the ledger is right")
 
 
 ACTS = st.lists(

@@ -20,6 +20,7 @@ from lakefront.webhook_signature import is_valid, sign
 from transactional.payments import ledger
 from transactional.payments.gateways.protection import ProtectedGateway
 from transactional.payments.gateways.registry import install
+from transactional.payments.gateways.sandbox.delivery import deliver_webhooks
 from transactional.payments.gateways.sandbox.gateway import SandboxGateway
 
 SANDBOX = "/api/v1/payments/webhooks/sandbox"
@@ -300,3 +301,36 @@ async def test_webhooks_while_the_client_waits_change_nothing(shop, create_produ
     assert await shop.charges(order["order_id"]) == [("captured", Decimal(20), Decimal(20), 0, 1)]
     assert [fact["sequence"] for fact in await shop.facts(order["order_id"])] == [1, 2]
     assert await strays(shop, str(payment_id)) == []
+
+
+async def test_a_gateway_may_tell_much_at_a_time(shop, create_product):
+    order = await ordered(shop, create_product, "tok_visa")
+    answers = [
+        await sandbox_says(shop, order["payment_id"]) for _ in range(shop.core.settings.rate_limit_per_minute + 10)
+    ]
+    assert {answer.status_code for answer in answers} == {200}
+
+
+@pytest.mark.parametrize(("status", "left"), [(200, 0), (409, 0), (429, 2), (503, 2)])
+async def test_the_sandbox_keeps_what_the_shop_did_not_take(shop, create_product, status, left):
+    order = await ordered(shop, create_product, "tok_twice_x")
+    mine = f"%{order['payment_id']}%"
+    await shop.sql("UPDATE sandbox_gateway.webhooks SET send_at = now() + interval '1 h' WHERE body NOT LIKE %s", mine)
+    await shop.sql("UPDATE sandbox_gateway.webhooks SET send_at = now() WHERE body LIKE %s", mine)
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    application = web.Application()
+    application.router.add_post("/", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with aiohttp.ClientSession() as http:
+            assert await deliver_webhooks(shop.core.db, http, f"http://127.0.0.1:{runner.addresses[0][1]}/") == 2
+    finally:
+        await runner.cleanup()
+    ((kept,),) = await shop.sql("SELECT count(*) FROM sandbox_gateway.webhooks WHERE body LIKE %s", mine)
+    assert kept == left
+    await shop.sql("DELETE FROM sandbox_gateway.webhooks WHERE body LIKE %s", mine)

@@ -26,7 +26,7 @@ from transactional.orders.events import SOURCE
 from transactional.orders.history import PERSONAL
 from transactional.orders.schemas import OrderRequest
 from transactional.payments.gateways.registry import DEFAULT_GATEWAY
-from transactional.payments.methods import method_of
+from transactional.payments.methods import Method, method_of
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
@@ -51,20 +51,22 @@ class Parties:
     account_age_days: float | None
 
 
-def payment_kind(token: str) -> str:
+def payment_kind(token: str, method_type: Method | None = None) -> str:
     """Kind of a payment method as events name it: who buys now and pays later pays an invoice."""
-    method = method_of(token)
+    method = method_type or method_of(token)
     return "invoice" if method == "buy_now_pay_later" else method
 
 
-def parties_of(caller: Caller, method: str, shipping_country: str | None, now: datetime) -> Parties:
+def parties_of(
+    caller: Caller, method: str, shipping_country: str | None, now: datetime, method_type: Method | None = None
+) -> Parties:
     """What is known of the parties of an order."""
     opened = caller.account_created_at
     return Parties(
         device=keyed_hash("device", caller.device) if caller.device else None,
         card=keyed_hash("card", method),
         address=keyed_hash("address", caller.address) if caller.address else None,
-        payment_kind=payment_kind(method),
+        payment_kind=payment_kind(method, method_type),
         network_country=country_of(caller.address),
         shipping_country=shipping_country or caller.country,
         account_age_days=max((now - opened) / timedelta(days=1), 0.0) if opened else None,
@@ -88,7 +90,8 @@ async def place(
     """Write the order with its reservation; None, and nothing written, where the quote no longer holds or the key is
     known."""
     now = core.clock.now()
-    parties = parties_of(caller, request.payment_method, request.shipping_address.country, now)
+    country = request.shipping_address.country
+    parties = parties_of(caller, request.payment_method, country, now, request.payment_method_type)
     saga = Saga(new_id(), new_id(), 1, "assessing", _context(caller, request, quoted, parties))
     placed = _placed(saga, caller, quoted, parties)
     facts = [Fact(placed, sequence=1, occurred_at=now, source=SOURCE), *_stock_templates(quoted, now)]
@@ -154,6 +157,7 @@ def _context(caller: Caller, request: OrderRequest, quoted: Quote, parties: Part
         user=str(caller.user) if caller.user else None,
         session=caller.session,
         method=request.payment_method,
+        method_type=request.payment_method_type,
         payment_id=str(new_id()),
         gateway=DEFAULT_GATEWAY,
         payment_kind=parties.payment_kind,

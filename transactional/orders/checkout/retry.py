@@ -20,6 +20,8 @@ from transactional.orders.checkout.service import run_to_answer
 from transactional.orders.checkout.shipping import Destination, shipping_option
 from transactional.orders.errors import NotInThisStatus, StillRunning
 from transactional.orders.moves import move
+from transactional.payments.gateways.registry import DEFAULT_GATEWAY
+from transactional.payments.methods import Method
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
@@ -29,18 +31,21 @@ from transactional.promotions import service as promotions
 from transactional.stored_value import service as stored_value
 from transactional.tariffs.snapshot import Tariffs, tariffs_of
 
+PaidWith = tuple[str, Method | None]
+"""A payment method's token, and what the customer says that it stands for."""
 
-async def pay(core: Core, caller: Caller, order_id: UUID, method: str) -> Answer:
+
+async def pay(core: Core, caller: Caller, order_id: UUID, method: str, method_type: Method | None = None) -> Answer:
     """Pay an order whose payment failed. Raises StillRunning while a payment is under way, NotInThisStatus once it is
     paid."""
     tariffs = await tariffs_of(core)
     async with core.db.transaction() as connection:
-        saga = await _reopen(core, connection, tariffs, caller, order_id, method)
+        saga = await _reopen(core, connection, tariffs, caller, order_id, (method, method_type))
     return await run_to_answer(core, saga)
 
 
 async def _reopen(
-    core: Core, connection: Connection, tariffs: Tariffs, caller: Caller, order_id: UUID, method: str
+    core: Core, connection: Connection, tariffs: Tariffs, caller: Caller, order_id: UUID, paid: PaidWith
 ) -> Saga:
     order = await first(connection, store.LOCK_FAILED, {"order_id": order_id})
     if order is None:
@@ -54,7 +59,7 @@ async def _reopen(
     lines = await rows(connection, store.LINES, {"order_id": order_id})
     wanted = [(line["product_id"], line["quantity"]) for line in lines]
     taken = await inventory.take_for_order(connection, wanted, order_id, now)
-    context, parties = _context(caller, order, method, now)
+    context, parties = _context(caller, order, paid, now)
     later = {}
     if arrival := _arrival(tariffs, context, [row["warehouse"] for row in taken], now):
         context["estimated_delivery"] = later["estimated_delivery"] = iso(arrival)
@@ -87,13 +92,16 @@ def _arrival(tariffs: Tariffs, context: Context, warehouses: list[str], now: dat
     return option.estimated_delivery if option else None
 
 
-def _context(caller: Caller, order: Row, method: str, now: datetime) -> tuple[Context, Parties]:
+def _context(caller: Caller, order: Row, paid: PaidWith, now: datetime) -> tuple[Context, Parties]:
     before: Context = order["context"]
-    parties = parties_of(caller, method, before["shipping_country"], now)
+    method, method_type = paid
+    parties = parties_of(caller, method, before["shipping_country"], now, method_type)
     context: Context = {
         **before,
         "method": method,
+        "method_type": method_type,
         "payment_id": str(new_id()),
+        "gateway": DEFAULT_GATEWAY,
         "payment_kind": parties.payment_kind,
         "device": parties.device,
         "card": parties.card,

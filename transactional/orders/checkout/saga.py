@@ -8,6 +8,7 @@ from typing import Any, NotRequired, TypedDict
 from uuid import UUID
 
 from lakefront.clock import real_now
+from transactional.payments.methods import Method
 from transactional.platform.errors import Problem
 
 LEASE = timedelta(seconds=15)
@@ -57,6 +58,8 @@ class Context(TypedDict):
     shipping_region: NotRequired[str]
     """State or province that it goes to."""
     estimated_delivery: NotRequired[str]
+    method_type: NotRequired[Method | None]
+    """What the customer says the token stands for."""
     backups: NotRequired[list[str]]
     """Gateways to ask when the present one definitely cannot do it."""
     region: NotRequired[str]

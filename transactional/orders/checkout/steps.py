@@ -126,7 +126,7 @@ async def authorize(core: Core, saga: Saga, *, first_time: bool = True) -> Answe
         token=context["method"],
         amount=due,
         currency=context["currency"],
-        method=method_of(context["method"]),
+        method=context.get("method_type") or method_of(context["method"]),
     )
     try:
         gateway = gateway_of(core, context["gateway"])

@@ -41,6 +41,11 @@ def install(core: Core, gateways: Gateways) -> Gateways:
     return gateways
 
 
+async def open_gateways(core: Core) -> None:
+    """Open what is configured as the process starts: a mistake shows at once, and no order waits for it."""
+    gateways_of(core)
+
+
 async def close_gateways(core: Core) -> None:
     """Close the connections of this process to its gateways."""
     for gateway in _gateways.pop(core.db, {}).values():

@@ -11,6 +11,7 @@ from transactional.payments.gateways.sandbox import store
 from transactional.platform.database import Database
 from transactional.platform.query import rows
 
+TOO_MANY = 429
 log = structlog.get_logger(__name__)
 
 
@@ -25,7 +26,7 @@ async def deliver_webhooks(books: Database, http: aiohttp.ClientSession, url: st
         headers = {"Content-Type": "application/json", "X-Sandbox-Signature": signature}
         try:
             async with http.post(url, data=body, headers=headers) as answer:
-                if answer.status < 500:  # a refusal is an answer too
+                if answer.status < 500 and answer.status != TOO_MANY:  # a refusal is an answer too
                     delivered.append(webhook["id"])
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("webhook_not_delivered", url=url, error=str(error))
