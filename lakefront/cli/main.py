@@ -41,6 +41,7 @@ COMMANDS = {
     "pipeline": Entry("pipelines.command:app", WORK, "Run the data pipeline from bronze to published models."),
     "models": Entry("models.command:app", WORK, "List, promote and roll back model versions."),
     "bus": Entry("lakefront.bus.command:app", WORK, "Look at the event bus and its dead letters."),
+    "inventory": Entry("transactional.inventory.command:app", WORK, "Prove that the stock is the sum of its ledger."),
     "bench": Entry("bench.command:bench", WORK, "Measure, beside what the bare engines reach."),
 }
 
