@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
 from lakefront.ids import new_id
+from transactional.inventory.command import app
+
+
+def run_check():
+    """`lakefront inventory check`, on a wide terminal."""
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["check"])
 
 
 async def differences(shop, internal, product):
@@ -38,6 +45,17 @@ async def test_the_check_finds_stock_that_moved_without_the_ledger(shop, interna
     ]
     await shop.sql("UPDATE stock SET available = 5 WHERE sku = %s AND warehouse = 'main'", product["sku"])
     assert await differences(shop, internal, product) == []
+
+
+async def test_the_command_shows_the_difference_and_fails(shop, create_product):
+    product = await create_product(stock={"main": 5})
+    await shop.sql("UPDATE stock SET available = 77 WHERE sku = %s", product["sku"])
+    found = run_check()
+    assert found.exit_code == 1
+    (line,) = [line for line in found.output.splitlines() if product["sku"] in line]
+    assert [cell.strip() for cell in line.split("│")][1:-1] == [product["sku"], "main", "77", "5"]
+    await shop.sql("UPDATE stock SET available = 5 WHERE sku = %s", product["sku"])
+    assert product["sku"] not in run_check().output
 
 
 @pytest.mark.parametrize("statement", ["UPDATE stock_ledger SET change = 0", "DELETE FROM stock_ledger"])
