@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import aiohttp
 import numpy as np
+import psycopg
 
 CATEGORIES = ("home/kitchen", "home/garden", "toys/outdoor", "fashion/shoes", "electronics/audio")
 BATCH = 250
@@ -25,6 +27,35 @@ async def fill(base_url: str, internal_key: str, products: int, units: int, pric
                     raise RuntimeError(f"the catalogue was refused: {body}")
             ids += [item["product_id"] for item in body["items"]]
     return ids
+
+
+def multiply(database_url: str, products: int) -> list[str]:
+    """Copies of the first product, with stock, until there are so many in all; the ids of all, in the order of their SKUs."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(_COPIES, {"products": products})
+        connection.execute("ANALYZE products, stock")
+        return [str(row[0]) for row in connection.execute("SELECT id FROM products ORDER BY sku").fetchall()]
+
+
+_COPIES = """
+WITH model AS (
+    SELECT * FROM products ORDER BY sku LIMIT 1
+), made AS (
+    INSERT INTO products (id, sku, title, description, category_id, brand, currency, base_price, price, attributes,
+                          created_at, updated_at)
+    SELECT uuidv7(), 'BENCH-X' || n, title || n, description, category_id, brand, currency, base_price, price, attributes,
+           created_at, updated_at
+      FROM model, generate_series((SELECT count(*) FROM products) + 1, %(products)s) AS n
+    RETURNING id, sku
+)
+INSERT INTO stock (sku, warehouse, product_id, available)
+SELECT made.sku, s.warehouse, made.id, s.available FROM made, stock s JOIN model ON model.sku = s.sku
+"""
+
+
+def wanted(products: list[str], number: int, randomness: random.Random) -> list[str]:
+    """So many draws of products, the first the most wanted (Zipf)."""
+    return randomness.choices(products, zipf_weights(len(products)), k=number)
 
 
 def _product(number: int, units: int, price: str | None) -> dict[str, Any]:

@@ -1,11 +1,12 @@
-"""Orders a second and CPU-ms per order through `POST /orders`, beside pgbench with the very statements of a checkout."""
+"""Orders a second and CPU-ms per order, from a full cart to the captured payment, beside pgbench with its statements."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -13,30 +14,35 @@ import aiohttp
 import psycopg
 from rich.console import Console
 
-from bench import catalogue, pgbench
+from bench import catalogue, pgbench, shoppers
 from bench.environment import Environment, environment
 from bench.load import Outcome, Plan, send
 from bench.recording import Statement, logging_statements, read_statements, statements_about
 from bench.results import Result, quantile
+from bench.shoppers import Shopper
 from lakefront.runtime import ports
 from lakefront.secrets import load_secrets
 
-PRODUCTS, UNITS, MEMBERS, PRICE, ZIPF = 1000, 1_000_000, 100, "19.99", 1.05
-CLIENTS, SECONDS, WARM_UP_SECONDS, API_WORKERS = (1, 8), 8, 2, 2
+PRODUCTS, MANY_PRODUCTS, UNITS, PRICE = 1000, 100_000, 1_000_000, "19.99"
+ORDERS = {1: 500, 8: 2000, 32: 2000}
+"""How many carts so many clients check out."""
+WARM_UP_ORDERS, BARE_SECONDS, BARE_CARTS, API_WORKERS = 300, 6, 6000, 2
 PARTS = {"api": ("api",), "postgres": ("postgres",), "redis": ("bus", "store"), "worker": ("worker",)}
 ADDRESS = {"street": "123 Main St", "city": "Seattle", "state": "WA", "zip": "98101", "country": "US"}
 
-# The helper tables from which pgbench draws, as the load generator draws from its requests.
+# pgbench takes one cart after the other, as the load generator does.
 HELPERS = """
-CREATE TABLE bench_products (n integer PRIMARY KEY, id uuid NOT NULL, sku text NOT NULL);
-INSERT INTO bench_products SELECT row_number() OVER (ORDER BY sku), id, sku FROM products;
-CREATE TABLE bench_members (n integer PRIMARY KEY, id uuid NOT NULL);
-INSERT INTO bench_members SELECT row_number() OVER (ORDER BY id), id FROM users WHERE email LIKE 'bench%@%';
-ANALYZE bench_products, bench_members;
+CREATE TABLE IF NOT EXISTS bench_carts (n bigint PRIMARY KEY, cart uuid, member uuid, product uuid, sku text);
+CREATE SEQUENCE IF NOT EXISTS bench_next;
+TRUNCATE bench_carts;
+INSERT INTO bench_carts
+SELECT row_number() OVER (ORDER BY c.id), c.id, c.user_id, i.product_id, i.sku
+  FROM carts c JOIN cart_items i ON i.cart_id = c.id;
+ANALYZE bench_carts;
+ALTER SEQUENCE bench_next RESTART;
 """
-SETTINGS = f"\\set n random_zipfian(1, {PRODUCTS}, {ZIPF})\n\\set m random(1, {MEMBERS})"
-DRAW = """SELECT p.id AS product, p.sku AS sku, m.id AS member, {fresh}
-  FROM bench_products p, bench_members m WHERE p.n = :n AND m.n = :m"""
+DRAW = """SELECT b.product AS product, b.sku AS sku, b.member AS member, b.cart AS cart, {fresh}
+  FROM (SELECT nextval('bench_next') AS n OFFSET 0) t JOIN bench_carts b ON b.n = t.n"""
 
 # What an order leaves behind. Each pgbench transaction has to leave as much.
 TRACES = {
@@ -53,87 +59,115 @@ TRACES = {
 }
 
 
-async def measure(console: Console) -> Result:
-    """The shop with its worker at 1 and 8 clients, then PostgreSQL alone with the recorded statements."""
-    result = Result("checkout")
-    with environment() as servers:
-        key = load_secrets(servers.home).internal_key
-        port = ports.any_free()
-        url = f"http://127.0.0.1:{port}"
-        own = {"LAKEFRONT_API_PORT": str(port), "LAKEFRONT_API_WORKERS": str(API_WORKERS)}
-        servers.start("api", ["-m", "transactional.serve"], **own)
-        servers.wait_for(f"{url}/health/live")
-        console.print(f"filling {PRODUCTS} products, registering {MEMBERS} members")
-        products = await catalogue.fill(url, key, PRODUCTS, UNITS, PRICE)
-        requests = _requests(products, await catalogue.members(url, key, MEMBERS), key)
-        weights = [
-            weight for weight in catalogue.zipf_weights(PRODUCTS, ZIPF) for _ in range(len(requests) // PRODUCTS)
-        ]
-        script, traces = await _recorded(servers, url, requests[0])
-        console.print(f"an order is {len(script.statements)} statements; the shop")
-        servers.start("worker", ["-m", "transactional.worker"], **own)
-        shop: dict[int, tuple[Outcome, dict[str, float]]] = {}
-        for clients in CLIENTS:
-            plan = Plan(url, requests, clients, SECONDS, 0.0, weights, unique_header="Idempotency-Key")
-            shop[clients] = await _run(servers, plan)
-        refused = _value(servers, "SELECT count(*) FROM orders WHERE status <> 'confirmed'")
-        servers.stop("worker")
-        servers.stop("api")
-        console.print("PostgreSQL alone")
-        for clients in CLIENTS:
-            bare, bare_cpu = await _run_bare(servers, script, traces, clients)
-            _report(result, clients, *shop[clients], bare, bare_cpu)
-    statuses = [outcome.statuses for outcome, _ in shop.values()]
-    refused += sum(count for each in statuses for status, count in each.items() if int(status) >= 400)
-    result.add("refused_or_unconfirmed", refused, "orders")
-    return result
+@dataclass
+class Shop:
+    """An API with a worker on servers of its own, products, and shoppers who have not ordered yet."""
 
+    servers: Environment
+    url: str
+    key: str
+    products: list[str]
+    own: dict[str, str]
+    randomness: random.Random = field(default_factory=lambda: random.Random(7))
+    known: int = 0
 
-def _requests(products: list[str], tokens: list[str], key: str) -> list[dict[str, Any]]:
-    """Four members' orders of each product, the most wanted product first."""
-    return [
-        {
+    def shoppers(self, number: int, products: list[str] | None = None) -> list[Shopper]:
+        """So many new ones, each with a full cart."""
+        wanted = catalogue.wanted(products or self.products, number, self.randomness)
+        self.known += number
+        return shoppers.fill(self.servers, wanted, self.known - number)
+
+    def plan(self, clients: int, orders: int, products: list[str] | None = None) -> Plan:
+        """Clients who check so many carts out, one after the other."""
+        requests = [self.request(shopper) for shopper in self.shoppers(orders, products)]
+        return Plan(self.url, requests, clients, 600.0, 0.0, in_order=True, unique_header="Idempotency-Key")
+
+    def request(self, shopper: Shopper) -> dict[str, Any]:
+        return {
             "method": "POST",
             "path": "/api/v1/orders",
             "headers": {
-                "Authorization": f"Bearer {tokens[(place * 4 + turn) % len(tokens)]}",
-                "X-Internal-Key": key,
+                "Authorization": f"Bearer {shopper.token}",
+                "X-Internal-Key": self.key,
                 "Content-Type": "application/json",
             },
             "body": json.dumps(
                 {
-                    "items": [{"product_id": product, "quantity": 1, "price": PRICE}],
+                    "cart_id": str(shopper.cart),
                     "shipping_address": ADDRESS,
-                    "payment_method": f"tok_bench_{(place * 4 + turn) % len(tokens)}",
+                    "payment_method": f"tok_{shopper.member.hex}",
                 }
             ),
         }
-        for place, product in enumerate(products)
-        for turn in range(4)
-    ]
+
+    async def run(self, plan: Plan) -> tuple[Outcome, dict[str, float]]:
+        """The outcome of a plan and the CPU-ms per order of each part, with the captures that the worker does afterwards."""
+        before = {part: self.servers.cpu_seconds(*names) for part, names in PARTS.items()}
+        outcome = await send(plan)
+        await captured(self.servers)
+        orders = sum(outcome.statuses.values())
+        return outcome, {
+            part: (self.servers.cpu_seconds(*names) - before[part]) * 1000 / orders for part, names in PARTS.items()
+        }
 
 
-async def _recorded(servers: Environment, url: str, request: dict[str, Any]) -> tuple[pgbench.Script, dict[str, int]]:
+async def open_shop(servers: Environment) -> Shop:
+    """The API and its products; the worker is started by the caller."""
+    key = load_secrets(servers.home).internal_key
+    port = ports.any_free()
+    url = f"http://127.0.0.1:{port}"
+    own = {"LAKEFRONT_API_PORT": str(port), "LAKEFRONT_API_WORKERS": str(API_WORKERS)}
+    servers.start("api", ["-m", "transactional.serve"], **own)
+    servers.wait_for(f"{url}/health/live")
+    return Shop(servers, url, key, await catalogue.fill(url, key, PRODUCTS, UNITS, PRICE), own)
+
+
+async def measure(console: Console) -> Result:
+    """The shop with its worker at 1, 8 and 32 clients, then PostgreSQL alone with the recorded statements."""
+    result = Result("checkout")
+    with environment() as servers:
+        console.print(f"filling {PRODUCTS:,} products")
+        shop = await open_shop(servers)
+        script, traces = await _recorded(shop)
+        console.print(f"an order is {len(script.statements)} statements; the shop")
+        servers.start("worker", ["-m", "transactional.worker"], **shop.own)
+        await shop.run(shop.plan(8, WARM_UP_ORDERS))
+        outcomes = {clients: await shop.run(shop.plan(clients, orders)) for clients, orders in ORDERS.items()}
+        console.print(f"the shop with {MANY_PRODUCTS:,} products")
+        shop.products = catalogue.multiply(servers.database_url, MANY_PRODUCTS)
+        many, many_cpu = await shop.run(shop.plan(8, ORDERS[8]))
+        refused = _value(servers, "SELECT count(*) FROM orders WHERE status <> 'confirmed'")
+        servers.stop("worker")
+        servers.stop("api")
+        console.print("PostgreSQL alone")
+        for clients in ORDERS:
+            bare, bare_cpu = await _run_bare(shop, script, traces, clients)
+            report(result, f"_{clients}", *outcomes[clients], bare, bare_cpu)
+        report(result, f"_8_of_{MANY_PRODUCTS}_products", many, many_cpu)
+    outcomes_of_all = [outcome for outcome, _ in outcomes.values()] + [many]
+    refused += sum(count for each in outcomes_of_all for status, count in each.statuses.items() if int(status) >= 400)
+    result.add("refused_or_unconfirmed", refused, "orders")
+    return result
+
+
+async def _recorded(shop: Shop) -> tuple[pgbench.Script, dict[str, int]]:
     """The script of one order, and the traces that it leaves. No worker runs, so that nobody adds to them."""
-    with psycopg.connect(servers.database_url, autocommit=True) as connection:
-        connection.execute(HELPERS)
-    async with aiohttp.ClientSession(url) as session:
-        for _ in range(5 * API_WORKERS):  # caches are filled
-            await _order(session, request)
+    servers = shop.servers
+    first, second, *others = shop.shoppers(2 + 5 * API_WORKERS)
+    async with aiohttp.ClientSession(shop.url) as session:
+        for other in others:  # caches are filled
+            await _order(session, shop.request(other))
         with logging_statements(servers.database_url):
             before = _traces(servers)
-            first, order_id = await _order_statements(servers, session, request)
+            one = await _order_statements(shop, session, first)
             left = {name: count - before[name] for name, count in _traces(servers).items()}
-            second, _ = await _order_statements(servers, session, request)
+            another = await _order_statements(shop, session, second)
     with psycopg.connect(servers.database_url, autocommit=True) as connection:
-        row = connection.execute(
-            "SELECT l.product_id::text, l.sku, o.user_id::text FROM orders o JOIN order_lines l ON l.order_id = o.id"
-            " WHERE o.id = %s",
-            (order_id,),
-        ).fetchone()
+        row = connection.execute("SELECT sku FROM products WHERE id = %s", (first.product,)).fetchone()
     if row is None or min(left.values()) < 1:
         raise RuntimeError(f"the recorded order is not complete: {left}")
-    return pgbench.script_of(first, second, dict(zip(row, ("product", "sku", "member"), strict=True))), left
+    drawn = {str(first.product): "product", row[0]: "sku", str(first.member): "member", str(first.cart): "cart"}
+    return pgbench.script_of(one, another, drawn), left
 
 
 async def _order(session: aiohttp.ClientSession, request: dict[str, Any]) -> dict[str, Any]:
@@ -145,31 +179,16 @@ async def _order(session: aiohttp.ClientSession, request: dict[str, Any]) -> dic
         return body
 
 
-async def _order_statements(
-    servers: Environment, session: aiohttp.ClientSession, request: dict[str, Any]
-) -> tuple[list[Statement], str]:
-    """The statements of one order that is placed now, and its id."""
-    log = servers.home / "postgres.log"
+async def _order_statements(shop: Shop, session: aiohttp.ClientSession, shopper: Shopper) -> list[Statement]:
+    """The statements of one order that is placed now."""
+    log = shop.servers.home / "postgres.log"
     offset = log.stat().st_size
-    order = await _order(session, request)
-    marks = (order["order_id"], order["payment_id"], order["items"][0]["product_id"])
-    return statements_about(read_statements(log, offset), marks), order["order_id"]
+    order = await _order(session, shop.request(shopper))
+    marks = (order["order_id"], order["payment_id"], str(shopper.product), str(shopper.cart))
+    return statements_about(read_statements(log, offset), marks)
 
 
-async def _run(servers: Environment, plan: Plan) -> tuple[Outcome, dict[str, float]]:
-    """The outcome of a plan and the CPU-ms per order of each part, with the captures that the worker does afterwards."""
-    await send(replace(plan, seconds=WARM_UP_SECONDS))
-    await _captured(servers)
-    before = {part: servers.cpu_seconds(*names) for part, names in PARTS.items()}
-    outcome = await send(plan)
-    await _captured(servers)
-    orders = sum(outcome.statuses.values())
-    return outcome, {
-        part: (servers.cpu_seconds(*names) - before[part]) * 1000 / orders for part, names in PARTS.items()
-    }
-
-
-async def _captured(servers: Environment, seconds: float = 60.0) -> None:
+async def captured(servers: Environment, seconds: float = 60.0) -> None:
     """Wait until the worker has captured every order's payment."""
     deadline = time.monotonic() + seconds
     while due := _value(servers, "SELECT count(*) FROM payment_operations WHERE status = 'due'"):
@@ -179,14 +198,18 @@ async def _captured(servers: Environment, seconds: float = 60.0) -> None:
 
 
 async def _run_bare(
-    servers: Environment, script: pgbench.Script, traces: dict[str, int], clients: int
+    shop: Shop, script: pgbench.Script, traces: dict[str, int], clients: int
 ) -> tuple[pgbench.Run, float]:
     """What pgbench reaches, and PostgreSQL's CPU-ms per transaction. Raises RuntimeError when it did less than orders."""
+    servers = shop.servers
+    shop.shoppers(BARE_CARTS)
+    with psycopg.connect(servers.database_url, autocommit=True) as connection:
+        connection.execute(HELPERS)
     file = servers.home / "checkout.pgbench"
-    file.write_text(script.text(SETTINGS, DRAW))
-    await pgbench.run(servers.database_url, script, file, clients, WARM_UP_SECONDS)
+    file.write_text(script.text("", DRAW))
+    await pgbench.run(servers.database_url, script, file, clients, 1)
     before, cpu = _traces(servers), servers.cpu_seconds("postgres")
-    run = await pgbench.run(servers.database_url, script, file, clients, SECONDS)
+    run = await pgbench.run(servers.database_url, script, file, clients, BARE_SECONDS)
     used = servers.cpu_seconds("postgres") - cpu
     for name, count in _traces(servers).items():
         if count - before[name] < run.transactions * traces[name]:
@@ -206,13 +229,20 @@ def _value(servers: Environment, query: str) -> int:
     return int(row[0])
 
 
-def _report(
-    result: Result, clients: int, outcome: Outcome, cpu: dict[str, float], bare: pgbench.Run, bare_cpu: float
+def report(
+    result: Result,
+    name: str,
+    outcome: Outcome,
+    cpu: dict[str, float],
+    bare: pgbench.Run | None = None,
+    bare_cpu: float | None = None,
 ) -> None:
-    result.add(f"orders_per_s_{clients}", outcome.rate, "1/s", bare.rate)
-    result.add(f"cpu_ms_per_order_{clients}", sum(cpu.values()), "ms")
+    """The figures of one run, beside its limit where there is one."""
+    result.add(f"orders_per_s{name}", outcome.rate, "1/s", bare.rate if bare else None)
+    result.add(f"cpu_ms_per_order{name}", sum(cpu.values()), "ms")
     for part, milliseconds in cpu.items():
         limit = bare_cpu if part == "postgres" else None
-        result.add(f"cpu_ms_per_order_{clients}_{part}", milliseconds, "ms", limit)
-    for share, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99")):
-        result.add(f"latency_{name}_{clients}", quantile(outcome.latencies_ms, share), "ms")
+        result.add(f"cpu_ms_per_order{name}_{part}", milliseconds, "ms", limit)
+    for share, quantile_name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99")):
+        result.add(f"latency_{quantile_name}{name}", quantile(outcome.latencies_ms, share), "ms")
+    result.add(f"cpu_ms_of_load_generator{name}", outcome.cpu_seconds * 1000 / sum(outcome.statuses.values()), "ms")

@@ -16,6 +16,7 @@ from bench.results import Result
 BENCHMARKS = {
     "product": "product pages a second beside a bare FastAPI answer on the same server",
     "checkout": "orders a second and CPU-ms per order beside pgbench with the same statements",
+    "contention": "orders a second of one product that everybody wants, beside the bare guarded UPDATE",
     "bronze": "events a second from the bus into bronze beside write_deltalake of the same tables",
 }
 
