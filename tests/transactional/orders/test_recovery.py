@@ -179,3 +179,47 @@ async def test_money_that_came_after_the_stock_was_gone_is_given_back(shop, crea
     assert (await shop.status(order_id), (await shop.payment(order_id))["status"]) == ("failed", "voided")
     assert (await shop.charges(order_id))[0][0] == "voided"
     assert await shop.available(product) == await shop.ledger(product) == 5
+
+
+@pytest.mark.parametrize(("when", "left"), [("before", []), ("after", ["voided"])])
+async def test_a_successor_who_is_told_to_decline_gives_back_what_was_authorized(shop, create_product, when, left):
+    """The verdict of the first owner was lost with its process; another one holds now."""
+    product = await create_product(price="3.00", stock={"main": 5})
+    shop.use_gateway(DyingGateway(shop.core.db, when))
+    order_id = await order_that_dies(shop, product)
+    shop.judge("decline")
+    await shop.recover(order_id)
+    await shop.operate()
+    assert (await shop.status(order_id), await shop.available(product)) == ("failed", 5)
+    assert [charge[0] for charge in await shop.charges(order_id)] == left
+    ((outcome,),) = await shop.sql("SELECT outcome FROM checkouts WHERE order_id = %s", order_id)
+    assert outcome == "declined"
+
+
+async def test_a_successor_asks_the_gateway_that_may_have_charged(shop, create_product, monkeypatch):
+    """The rules may put another gateway first by then; asking it would charge twice."""
+    product = await create_product(price="3.00", stock={"main": 5})
+    shop.use_gateway(DyingGateway(shop.core.db, "after"))
+    order_id = await order_that_dies(shop, product)
+
+    async def other_way(*_):
+        return {"gateway": "another", "backups": ["sandbox"], "region": "us", "paid_by": "card"}
+
+    monkeypatch.setattr(steps, "choose", other_way)
+    await shop.recover(order_id)
+    await shop.operate()
+    assert await shop.status(order_id) == "confirmed"
+    assert await shop.charges(order_id) == [("captured", Decimal("6.00"), Decimal("6.00"), 0, 1)]
+
+
+async def test_the_verdict_of_an_order_is_told_once(shop, create_product):
+    product = await create_product(stock={"main": 5})
+    shop.use_gateway(DyingGateway(shop.core.db, "after"))
+    order_id = await order_that_dies(shop, product)
+    await shop.recover(order_id)
+    told = await shop.sql(
+        "SELECT count(*) FROM outbox WHERE envelope::jsonb ->> 'event_type' = 'decisions.fraud.assessed.v1'"
+        " AND envelope::jsonb -> 'data' ->> 'order_id' = %s",
+        order_id,
+    )
+    assert told == [(1,)]

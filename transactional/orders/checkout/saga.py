@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NotRequired, TypedDict
 from uuid import UUID
@@ -10,6 +11,7 @@ from uuid import UUID
 from lakefront.clock import real_now
 from transactional.payments.methods import Method
 from transactional.platform.errors import Problem
+from transactional.platform.outbox import Fact
 
 LEASE = timedelta(seconds=15)
 """Longer than any step may take; a step begins with a fresh lease, and recovery takes what is older."""
@@ -85,10 +87,20 @@ class Saga:
     epoch: int
     step: str
     context: Context
+    unsaved: Mapping[str, Any] = field(default_factory=dict)
+    """What has become known since the last commit; it is written with the next one."""
+    untold: tuple[Fact, ...] = ()
+    """Facts that the next commit tells."""
 
     def at(self, step: str, **changes: Any) -> Saga:
-        """The saga one step further."""
-        return replace(self, step=step, context={**self.context, **changes})  # type: ignore[typeddict-item]
+        """The saga one step further: everything is written."""
+        context: Context = {**self.context, **changes}  # type: ignore[typeddict-item]
+        return replace(self, step=step, context=context, unsaved={}, untold=())
+
+    def knowing(self, facts: tuple[Fact, ...], **changes: Any) -> Saga:
+        """The saga at the same step, knowing more than is written."""
+        context: Context = {**self.context, **changes}  # type: ignore[typeddict-item]
+        return replace(self, context=context, unsaved={**self.unsaved, **changes}, untold=(*self.untold, *facts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ async def _recover_one(core: Core, row: dict[str, Any]) -> None:
     saga = Saga(row["id"], row["order_id"], row["epoch"], row["step"], row["context"])
     with correlated(saga.context["correlation_id"]):
         try:
-            answer = await steps.run(core, saga)
+            answer = await steps.resume(core, saga)
         except Stale:
             log.info("checkout_taken_over", checkout=str(saga.id))
         except Exception:  # one checkout's failure must not stop the others; its lease ends and it is tried again

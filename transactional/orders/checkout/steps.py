@@ -1,13 +1,13 @@
 """The checkout's steps after the first commit, read from top to bottom like the business rule.
 
-    assess     fraud is assessed (outside), then the verdict is obeyed in one commit
+    assess     fraud is assessed; a verdict to decline is obeyed in one commit, another is written with what follows
     authorize  the payment gateway is asked (outside), under the payment's id as the idempotency key
     settle     authorized: stock allocated, order confirmed or held for review, capture asked for, in one commit
     fail       the compensation of every step: stock, coupon and stored value released, order failed, what was authorized
                given back
 
-A commit stands directly before and directly after every call to the outside world. Each is a compare-and-set on
-(step, epoch): when it finds nothing, another process has taken over and this one stops (``Stale``).
+A commit stands directly before and directly after every call to the gateway: the first commit names gateway and key. Each is a
+compare-and-set on (step, epoch): when it finds nothing, another process has taken over and this one stops (``Stale``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from prometheus_client import Counter
 from lakefront.clock import iso, real_now
 from lakefront.contracts.decisions import FraudAssessed
 from lakefront.ids import new_id
-from serving.decisions import FraudInput
+from serving.decisions import FraudInput, FraudVerdict
 from transactional.inventory import service as inventory
 from transactional.inventory.errors import OutOfStock
 from transactional.orders.checkout import store
@@ -56,17 +56,38 @@ _outcomes = Counter("lakefront_checkouts", "Checkouts by outcome.", ["outcome"])
 
 
 async def run(core: Core, saga: Saga) -> Answer:
-    """Take a checkout from where it stands to its outcome, or to where its payment's outcome must be waited for."""
-    if saga.step == "assessing":
-        following = await assess(core, saga)
-        if isinstance(following, Answer):
-            return following
-        return await authorize(core, following)
-    return await look_up(core, saga)
+    """Take a new checkout to its outcome, or to where its payment's outcome must be waited for."""
+    verdict, assessed = await assess(core, saga)
+    if verdict.action == "decline":
+        problem = OrderDeclined(saga.order_id)
+        return await fail(core, saga, problem, "fraud_declined", outcome="declined", payment="voided", facts=[assessed])
+    way = await choose(core, saga.context, verdict.composite)
+    if way["gateway"] != saga.context["gateway"]:
+        return await authorize(
+            core, await advance(core, saga, "authorizing", {"action": verdict.action, **way}, [assessed])
+        )
+    # The first commit names the gateway and the key, so that a successor knows where money may have been asked for. The
+    # verdict is written with the outcome: a commit of its own would cost as much as the whole settling.
+    return await authorize(core, saga.knowing((assessed,), action=verdict.action, **way))
 
 
-async def assess(core: Core, saga: Saga) -> Saga | Answer:
-    """Ask for the fraud verdict and obey it."""
+async def resume(core: Core, saga: Saga) -> Answer:
+    """Take over a checkout that lost its process: money may have been asked for already."""
+    if saga.step != "assessing":
+        return await look_up(core, saga)
+    verdict, assessed = await assess(core, saga)
+    asked = saga.context["gateway"]
+    way = await choose(core, saga.context, verdict.composite)
+    way |= {
+        "gateway": asked,
+        "backups": [name for name in (way["gateway"], *way["backups"]) if name not in ("", asked)],
+    }
+    following = await advance(core, saga, "authorizing", {"action": verdict.action, **way}, [assessed])
+    return await look_up(core, following)
+
+
+async def assess(core: Core, saga: Saga) -> tuple[FraudVerdict, Fact]:
+    """The fraud verdict, and the fact that tells of it."""
     context = saga.context
     now = core.clock.now()
     verdict = await core.decisions.assess_fraud(
@@ -103,12 +124,7 @@ async def assess(core: Core, saga: Saga) -> Saga | Answer:
         external=verdict.external,
         reasons=verdict.reasons,
     )
-    assessed = Fact(data, sequence=1, occurred_at=now, source="transactional.decisions")
-    if verdict.action == "decline":
-        problem = OrderDeclined(saga.order_id)
-        return await fail(core, saga, problem, "fraud_declined", outcome="declined", payment="voided", facts=[assessed])
-    way = await choose(core, context, verdict.composite)
-    return await advance(core, saga, "authorizing", {"action": verdict.action, **way}, [assessed])
+    return verdict, Fact(data, sequence=1, occurred_at=now, source="transactional.decisions")
 
 
 async def authorize(core: Core, saga: Saga, *, first_time: bool = True) -> Answer:
@@ -172,17 +188,23 @@ async def look_up(core: Core, saga: Saga) -> Answer:
     deadline."""
     context = saga.context
     if not Decimal(amount_due(context)):
-        return await settle(core, saga, None)
+        return await (decline if context["action"] == "decline" else settle)(core, saga, None)
     try:
         charge = await gateway_of(core, context["gateway"]).find(context["payment_id"])
     except (GatewayUnavailable, OutcomeUnknown):
         return await wait_for_outcome(core, saga)
-    if charge is not None:
-        return await obey(core, saga, charge)
+    return await obey(core, saga, charge) if charge is not None else await not_known(core, saga)
+
+
+async def not_known(core: Core, saga: Saga) -> Answer:
+    """The gateway does not know the key: it may still be on its way, or is sent again after the gateway's deadline."""
+    context = saga.context
     # At `authorizing` the lease that just ended was the deadline; at `looking_up` it is counted from the first doubt.
     since = context["unknown_since"]
     if since is not None and real_now() - datetime.fromisoformat(since) < GATEWAY_DEADLINE:
         return await wait_for_outcome(core, saga)
+    if context["action"] == "decline":
+        return await decline(core, saga, None)
     sent_again = context.get("sent_again", 0)
     if sent_again + 1 >= TRIES:
         # It has not known the key at three deadlines. Should it charge it after all, the charge is voided.
@@ -207,6 +229,8 @@ async def obey(core: Core, saga: Saga, charge: Charge) -> Answer:
     """Act on what the gateway said."""
     if charge.status == "processing":
         return await wait_for_outcome(core, saga, answered=True)
+    if saga.context["action"] == "decline":
+        return await decline(core, saga, charge)
     if charge.status in ("authorized", "captured"):
         return await settle(core, saga, charge)
     if charge.status == "refused":
@@ -216,6 +240,16 @@ async def obey(core: Core, saga: Saga, charge: Charge) -> Answer:
     return await fail(
         core, saga, problem, "payment_declined", outcome="failed", payment="failed", charge=charge, failure=reason
     )
+
+
+async def decline(core: Core, saga: Saga, charge: Charge | None) -> Answer:
+    """The fraud verdict of a checkout that was taken over is no: what its former owner has authorized is given back."""
+    given = charge is not None and charge.status in ("authorized", "captured")
+    return await fail(
+        core, saga, OrderDeclined(saga.order_id), "fraud_declined", outcome="declined",
+        payment="authorized" if given else "voided", charge=charge,
+        may_be_charged_later=charge is None and Decimal(amount_due(saga.context)) > 0,
+    )  # fmt: skip
 
 
 async def settle(core: Core, saga: Saga, charge: Charge | None) -> Answer:
@@ -232,7 +266,7 @@ async def settle(core: Core, saga: Saga, charge: Charge | None) -> Answer:
     reason = "fraud_review" if in_review else None
     moved = status_changed(saga.order_id, _user(saga), "pending", status, version=version, now=now, reason=reason)  # type: ignore[arg-type]
     partitions, envelopes = outbox_rows(
-        [moved, payment_changed(_payment(saga, payment), now)], core.settings.bus_partitions
+        [*saga.untold, moved, payment_changed(_payment(saga, payment), now)], core.settings.bus_partitions
     )
     parameters: dict[str, Any] = {
         "order_id": saga.order_id,
@@ -241,6 +275,7 @@ async def settle(core: Core, saga: Saga, charge: Charge | None) -> Answer:
         "epoch": saga.epoch,
         "outcome": status,
         "answer": jsonb(answer.stored()),
+        "context": jsonb(saga.unsaved),
         "lines": len(context["items"]),
         "status": status,
         "order_version": version,
@@ -322,7 +357,7 @@ async def fail(
             await promotions.release(connection, saga.order_id, now)
         if saga.context.get("stored_value"):
             await stored_value.give_back(connection, saga.order_id, now)
-        await tell(connection, facts)
+        await tell(connection, [*saga.untold, *facts])
     _outcomes.labels(outcome).inc()
     return answer
 
@@ -338,10 +373,10 @@ async def advance(
     attempt: attempts.Attempt | None = None,
 ) -> Saga:
     """One step further, with what it tells the world. Raises Stale when another process owns the checkout."""
-    partitions, envelopes = outbox_rows(facts, core.settings.bus_partitions)
+    partitions, envelopes = outbox_rows([*saga.untold, *facts], core.settings.bus_partitions)
     parameters = {
         "next": step,
-        "context": jsonb(changed),
+        "context": jsonb({**saga.unsaved, **changed}),
         "lease_until": lease_end(lease),
         "checkout_id": saga.id,
         "step": saga.step,

@@ -145,7 +145,7 @@ SETTLE = """
 WITH held AS (
     SELECT id FROM reservations WHERE order_id = %(order_id)s AND level = 'hard' ORDER BY id FOR UPDATE
 ), moved AS (
-    UPDATE checkouts SET step = 'settled', outcome = %(outcome)s, answer = %(answer)s
+    UPDATE checkouts SET step = 'settled', outcome = %(outcome)s, answer = %(answer)s, context = context || %(context)s
      WHERE id = %(checkout_id)s AND step = %(step)s AND epoch = %(epoch)s AND outcome IS NULL
        AND (SELECT count(*) FROM held) = %(lines)s
     RETURNING 1
