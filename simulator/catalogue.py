@@ -11,6 +11,12 @@ from simulator.vocabulary import COLOURS, LEAVES, SIZES, STYLES, Leaf
 
 PRODUCTS_PER_CATEGORY = 18
 WAREHOUSES = ("east", "west", "central")
+WAREHOUSE_PLACES: dict[str, dict[str, Any]] = {
+    "east": {"name": "Newark", "country": "US", "latitude": 40.7, "longitude": -74.2, "capacity": 4000},
+    "west": {"name": "Reno", "country": "US", "latitude": 39.5, "longitude": -119.8, "capacity": 3000},
+    "central": {"name": "Kansas City", "country": "US", "latitude": 39.1, "longitude": -94.6, "capacity": 6000},
+}
+"""As ``PUT /inventory/warehouses/{code}`` takes them."""
 CURRENCY = "USD"
 
 

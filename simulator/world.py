@@ -18,7 +18,7 @@ import numpy as np
 
 from lakefront.clock import CLOCK_POLL_SECONDS, Clock
 from lakefront.secrets import Secrets
-from simulator.catalogue import built_in_catalogue
+from simulator.catalogue import WAREHOUSE_PLACES, built_in_catalogue
 from simulator.chargebacks import ChargeBacks, webhook
 from simulator.client import API, Client, ShopUnavailable
 from simulator.fraudsters import Fraudsters
@@ -263,7 +263,11 @@ class World:
 
 
 async def stock_the_shelves(client: Client) -> int:
-    """List the built-in catalogue. Returns how many products the shop took."""
+    """Open the warehouses and list the built-in catalogue. Returns how many products the shop took."""
+    for code, warehouse in WAREHOUSE_PLACES.items():
+        answer = await client.request("PUT", f"{API}/inventory/warehouses/{code}", warehouse)
+        if not answer.ok:
+            raise ShopUnavailable(f"PUT /inventory/warehouses answered {answer.status} {answer.code}: {answer.body}")
     products = built_in_catalogue()
     for start in range(0, len(products), PACK):
         answer = await client.request("POST", f"{API}/products", {"products": products[start : start + PACK]})

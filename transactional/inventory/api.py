@@ -62,7 +62,7 @@ async def check_ledger(core: CoreDep, _: MerchandiserDep) -> LedgerAnswer:
     return LedgerAnswer.model_validate({"balanced": not differences, "differences": differences})
 
 
-@router.get("/{product_id}/stock", summary="Stock of a product by warehouse", responses=responses(404, 422))
+@router.get("/{product_id}/stock", summary="Stock of a product by warehouse", responses=responses(400, 401, 404, 422))
 async def stock(product_id: UUID, core: CoreDep, caller: CallerDep) -> StockAnswer:
     """For everyone. Your own cart does not count in `in_carts`."""
     return StockAnswer.model_validate(await service.stock_of(core, product_id, caller.user_id, caller.session))

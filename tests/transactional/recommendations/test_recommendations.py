@@ -32,6 +32,7 @@ def fresh_caches():
 async def products(shop, create_product):
     """Six products on offer, bought more than whatever other tests sell, and one that is sold out."""
     made = [await create_product(price=f"{10 + number}.50", stock={"main": 600}) for number in range(6)]
+    shop.judge("allow")
     items = [{"product_id": product["product_id"], "quantity": 500} for product in made]
     answer = await shop.order({"X-Session-Id": f"session-{new_id()}"}, made[0], items=items)
     assert answer.status_code == 201, answer.text
