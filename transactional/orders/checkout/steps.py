@@ -166,6 +166,8 @@ async def look_up(core: Core, saga: Saga) -> Answer:
     """Find out what became of an authorization, by its key. Not found stays unknown until the gateway's own
     deadline."""
     context = saga.context
+    if not context["gateway"]:  # the process ended before it could say that no gateway takes this payment
+        return await authorize(core, saga)
     try:
         charge = await gateway_of(core, context["gateway"]).find(context["payment_id"])
     except (GatewayUnavailable, OutcomeUnknown):
