@@ -30,7 +30,7 @@ def failed(context: Mapping[str, Any], outcome: AttemptOutcome) -> Attempt:
         "payment_id": context["payment_id"],
         "gateway": context["gateway"],
         "outcome": outcome,
-        "region": context.get("region", UNKNOWN_REGION),
+        "region": context.get("payment_region", UNKNOWN_REGION),
         "method": context.get("paid_by", "card"),
         "real_now": real_now(),
     }

@@ -92,7 +92,7 @@ async def choose(core: Core, context: Mapping[str, Any], risk: float) -> dict[st
     gateways = gateways_of(core)
     away = {name for name, gateway in gateways.items() if gateway.breaker.is_open}
     first, *backups = route(payment, router.rules, router.history, gateways, away) or [""]
-    return {"gateway": first, "backups": backups, "region": region_of(payment), "paid_by": payment.method}
+    return {"gateway": first, "backups": backups, "payment_region": region_of(payment), "paid_by": payment.method}
 
 
 def _least_id(timestamp: float) -> UUID:

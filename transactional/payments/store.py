@@ -214,9 +214,9 @@ WITH recent AS (
      WHERE id > %(first_id)s AND gateway_reference IS NOT NULL AND status NOT IN ('pending', 'failed')
      ORDER BY id DESC LIMIT %(limit)s
 ), outcome AS (
-    SELECT r.gateway, c.context ->> 'region' AS region, c.context ->> 'paid_by' AS method, 1 AS succeeded
+    SELECT r.gateway, c.context ->> 'payment_region' AS region, c.context ->> 'paid_by' AS method, 1 AS succeeded
       FROM recent r JOIN checkouts c ON c.order_id = r.order_id
-     WHERE c.context ? 'region'
+     WHERE c.context ? 'payment_region'
     UNION ALL
     (SELECT gateway, region, method, 0 FROM payment_attempts
       WHERE id > %(first_id)s ORDER BY id DESC LIMIT %(limit)s)

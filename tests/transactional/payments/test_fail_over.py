@@ -226,6 +226,24 @@ async def test_failures_of_a_gateway_change_the_way_of_later_payments(shop, crea
     assert await charges(shop, order["order_id"]) == [(BACKUP, "authorized", Decimal(0))]
 
 
+async def test_a_payment_that_no_gateway_takes_ends_although_its_process_died(shop, create_product, monkeypatch):
+    class Died(BaseException):
+        pass
+
+    async def die(*_, **__):
+        raise Died
+
+    product, guest = await create_product(stock={"main": 5}), headers()
+    address = {"street": "1 St", "city": "X", "zip": "1", "country": "KP"}
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "authorize", die)
+        with pytest.raises(Died):
+            await shop.order(guest, product, shipping_address=address)
+    ((order_id,),) = await shop.sql("SELECT id FROM orders WHERE session = %s", guest["X-Session-Id"])
+    await shop.recover(order_id)
+    assert (await shop.status(order_id), await shop.available(product)) == ("failed", 5)
+
+
 async def test_a_country_that_no_gateway_serves_cannot_pay(shop, create_product):
     product = await create_product(stock={"main": 5})
     address = {"street": "1 St", "city": "X", "zip": "1", "country": "KP"}

@@ -54,7 +54,7 @@ async def test_with_a_key_stripe_takes_their_place_so_that_nothing_is_paid_by_pr
     assert list(gateways_of(core)) == ["stripe"]
     assert (await router.choose(core, context(token="tok_visa"), 0.1))["gateway"] == ""
     chosen = await router.choose(core, context(token="pm_card_visa"), 0.1)
-    assert chosen == {"gateway": "stripe", "backups": [], "region": "US", "paid_by": "card"}
+    assert chosen == {"gateway": "stripe", "backups": [], "payment_region": "US", "paid_by": "card"}
 
 
 async def test_gateways_can_be_named(core_with):
@@ -131,7 +131,7 @@ async def test_a_payment_by_wallet_or_later_is_told_as_such(shop, create_product
         order = (await shop.order(headers, product, 1, token, payment_method_type=said)).json()
         assert order["status"] == "confirmed"
         assert (await shop.facts(order["order_id"]))[0]["data"]["payment_kind"] == kind
-        paid_by = "SELECT context ->> 'paid_by', context ->> 'region' FROM checkouts WHERE order_id = %s"
+        paid_by = "SELECT context ->> 'paid_by', context ->> 'payment_region' FROM checkouts WHERE order_id = %s"
         assert await shop.sql(paid_by, order["order_id"]) == [(method, "US")]
 
 

@@ -64,7 +64,7 @@ class Context(TypedDict):
     """What the customer says the token stands for."""
     backups: NotRequired[list[str]]
     """Gateways to ask when the present one definitely cannot do it."""
-    region: NotRequired[str]
+    payment_region: NotRequired[str]
     paid_by: NotRequired[str]
     """What routing saw: region and kind of payment method."""
     failed_over: NotRequired[int]
