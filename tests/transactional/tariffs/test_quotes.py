@@ -160,14 +160,22 @@ async def test_a_price_set_for_a_currency_goes_before_the_rate(shop, create_prod
     assert (wrong.status_code, wrong.json()["code"]) == (422, "too_many_decimals")
     assert (await shop.client.put(url, json={"price": 1500}, headers=internal)).json()["price"] == "1500"
     assert (await quote(product, 2, currency="JPY")).json()["total"] == "3000"
+    shown = {"product_id": product["product_id"], "currency": "JPY"}
+    (item,) = (await shop.client.get("/api/v1/pricing/quotes", params=shown)).json()["items"]
+    assert (item["price"], item["base_price"], item["currency"]) == ("1500", "1488", "JPY")
     assert (await quote(product, 2)).json()["total"] == "24.80"
     assert (await shop.client.delete(url, headers=internal)).status_code == 204
     assert (await quote(product, 2, currency="JPY")).json()["total"] == "2976"
+    (item,) = (await shop.client.get("/api/v1/pricing/quotes", params=shown)).json()["items"]
+    assert item["price"] == "1488"
 
 
 async def test_a_currency_without_a_rate_is_refused(shop, create_product, quote):
     product = await create_product(stock={"main": 9})
     answer = await quote(product, currency="XAU")
+    assert (answer.status_code, answer.json()["code"]) == (422, "currency_not_available")
+    shown = {"product_id": product["product_id"], "currency": "XAU"}
+    answer = await shop.client.get("/api/v1/pricing/quotes", params=shown)
     assert (answer.status_code, answer.json()["code"]) == (422, "currency_not_available")
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from lakefront.money import line_total, money_text, rounded
+from lakefront.money import line_total, money_text
 from transactional.inventory.errors import OutOfStock, UnknownProducts
 from transactional.orders.checkout import store
 from transactional.orders.checkout.shipping import (
@@ -22,7 +22,6 @@ from transactional.orders.checkout.shipping import (
 from transactional.orders.checkout.totals import Line, Quote
 from transactional.orders.errors import (
     CartEmpty,
-    CurrencyNotAvailable,
     MixedCurrencies,
     PriceChanged,
     ShippingNotAvailable,
@@ -33,10 +32,10 @@ from transactional.platform.authentication import Caller
 from transactional.platform.database import Connection
 from transactional.platform.errors import Problem, not_found
 from transactional.platform.query import Row, rows
+from transactional.pricing.currencies import prices_in
 from transactional.promotions import service as promotions
 from transactional.promotions.discounts import Coupon, discount_of, shares
 from transactional.stored_value import service as stored_value
-from transactional.tariffs.exchange import converted
 from transactional.tariffs.snapshot import Tariffs
 from transactional.tariffs.taxes import Goods, Sale
 
@@ -131,24 +130,15 @@ def offered(tariffs: Tariffs, quoted: Quote, destination: Destination, now: date
 
 
 async def _price(connection: Connection, tariffs: Tariffs, found: list[Row], wanted: str | None) -> str:
-    """Give each row its unit price in the currency of the order, and answer that currency. A price that is set for it
-    goes before one that is converted."""
+    """Give each row its unit price in the currency of the order, and answer that currency."""
     own = {row["currency"] for row in found}
     if wanted is None and len(own) > 1:
         raise MixedCurrencies(own)
     currency: str = wanted or found[0]["currency"]
-    prices: dict[UUID, Decimal] = {}
-    if own != {currency}:
-        parameters = {"product_ids": [row["product_id"] for row in found], "currency": currency}
-        prices = {row["product_id"]: row["price"] for row in await rows(connection, store.PRICES_IN, parameters)}
+    products = ((row["product_id"], row["price"], row["currency"]) for row in found)
+    prices = await prices_in(connection, tariffs, products, currency)
     for row in found:
-        if row["currency"] == currency:
-            price: Decimal | None = row["price"]
-        elif (price := prices.get(row["product_id"])) is None:
-            price = converted(row["price"], row["currency"], currency, tariffs.per_euro)
-        if price is None:
-            raise CurrencyNotAvailable(currency)
-        row["unit_price"] = rounded(price, currency)
+        row["unit_price"] = prices[row["product_id"]]
     return currency
 
 
