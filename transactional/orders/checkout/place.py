@@ -173,6 +173,7 @@ def _context(caller: Caller, request: OrderRequest, quoted: Quote, parties: Part
         charges=quoted.charges(),
         coupon=quoted.coupon is not None,
         due=money_text(quoted.due, quoted.currency),
+        listed=(money_text(*quoted.listed), quoted.listed[1]) if quoted.listed else None,
         stored_value=bool(quoted.draws),
         shipping_method=quoted.option.code,
         region=request.destination()[1],
@@ -227,6 +228,8 @@ def _placed(saga: Saga, caller: Caller, quoted: Quote, parties: Parties) -> Orde
         duties=quoted.duties or None,
         shipping_method=quoted.option.code,
         stored_value=quoted.stored_value or None,
+        listed_total=quoted.listed[0] if quoted.listed else None,
+        listed_currency=quoted.listed[1] if quoted.listed else None,
     )
 
 

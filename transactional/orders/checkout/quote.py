@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from lakefront.money import line_total, money_text
+from lakefront.money import line_total, money_text, rounded
 from transactional.inventory.errors import OutOfStock, UnknownProducts
 from transactional.orders.checkout import store
 from transactional.orders.checkout.shipping import (
@@ -36,6 +36,7 @@ from transactional.pricing.currencies import prices_in
 from transactional.promotions import service as promotions
 from transactional.promotions.discounts import Coupon, discount_of, shares
 from transactional.stored_value import service as stored_value
+from transactional.tariffs.exchange import converted
 from transactional.tariffs.snapshot import Tariffs
 from transactional.tariffs.taxes import Goods, Sale
 
@@ -109,6 +110,8 @@ async def quote(
         lines = _discounted(lines, discount, currency)
     destination = destination_of(caller, terms)
     quoted = await _charged(tariffs, lines, currency, discount, coupon, destination, terms, now)
+    if any(row["currency"] != currency for row in found):
+        quoted = replace(quoted, listed=_listed(quoted, tariffs, found, asked))
     credit_of = caller.user_id if terms.use_store_credit else None
     if terms.gift_card_codes or credit_of:
         drawn = await stored_value.draws(connection, terms.gift_card_codes, credit_of, quoted.total, currency, now)
@@ -168,6 +171,17 @@ async def _charged(
     )
     tax, duties = await tariffs.tax.tax(sale), await tariffs.duties.duties(sale)
     return Quote(lines, currency, discount, shipping, tax, duties, coupon)
+
+
+def _listed(quoted: Quote, tariffs: Tariffs, found: list[Row], asked: Asked) -> tuple[Decimal, str]:
+    """The total in the products' own currency; of several, in the first by its code. Without a rate (prices were set for
+    the currency) it is what the products cost where they are listed."""
+    currency = min(row["currency"] for row in found)
+    total = converted(quoted.total, quoted.currency, currency, tariffs.per_euro)
+    if total is None:
+        costs = ((row["price"] * asked.quantities[row["product_id"]], row["currency"]) for row in found)
+        total = sum((converted(cost, own, currency, tariffs.per_euro) or cost for cost, own in costs), Decimal(0))
+    return rounded(total, currency), currency
 
 
 def _discounted(lines: list[Line], discount: Decimal, currency: str) -> list[Line]:
