@@ -71,8 +71,10 @@ def parties_of(caller: Caller, method: str, shipping_country: str | None, now: d
 
 
 def request_hash(request: OrderRequest) -> bytes:
-    """Equal for equal requests: the fingerprint of the whole body."""
-    return hashlib.sha256(orjson.dumps(request.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).digest()
+    """Equal for equal requests: the fingerprint of the whole body. What is as it is by default is left out, so that a
+    field that comes later makes no old request another one."""
+    body = request.model_dump(mode="json", exclude_defaults=True)
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 async def place(
