@@ -136,6 +136,9 @@ class OrderPlaced(EventData):
     duties: Amount | None = None
     stored_value: Amount | None = None
     """What gift cards and store credit pay of the total."""
+    listed_total: Amount | None = None
+    """The total in the currency in which the products are listed, where that is another: amounts that are compared."""
+    listed_currency: str | None = None
     shipping_method: Literal["standard", "next_day", "same_day"] | None = None
 
 

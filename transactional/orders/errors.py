@@ -37,16 +37,6 @@ class MixedCurrencies(Problem):
         super().__init__(422, "mixed_currencies", "An order is in one currency", f"These lines are in {named}.")
 
 
-class CurrencyNotAvailable(Problem):
-    def __init__(self, currency: str) -> None:
-        super().__init__(
-            422,
-            "currency_not_available",
-            "The order cannot be paid in this currency",
-            f"There is no rate for {currency}.",
-        )
-
-
 class ShippingNotAvailable(Problem):
     """The chosen service does not take this order; carries those that do."""
 

@@ -38,8 +38,9 @@ async def get_quotes(
     product_id: Annotated[
         list[UUID], Query(min_length=1, max_length=50, description="Repeat it for several products.")
     ],
+    currency: Annotated[Currency | None, Query(description="By default, the products' own.")] = None,
 ) -> QuotesAnswer:
-    return QuotesAnswer.model_validate(await quotes(core, caller, product_id))
+    return QuotesAnswer.model_validate(await quotes(core, caller, product_id, currency))
 
 
 @router.post("/changes", summary="Change many prices at once", responses=responses(401, 403, 404, 422))

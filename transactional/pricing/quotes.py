@@ -22,12 +22,19 @@ from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.query import Row, rows
 from transactional.pricing import store
+from transactional.pricing.currencies import prices_in
 from transactional.pricing.rules import price_for
+from transactional.tariffs.exchange import converted
+from transactional.tariffs.snapshot import Tariffs, tariffs_of
 
 
-async def quotes(core: Core, caller: Caller, product_ids: Sequence[UUID]) -> dict[str, Any]:
-    """Prices of products in the order asked. Raises UnknownProducts."""
+async def quotes(
+    core: Core, caller: Caller, product_ids: Sequence[UUID], currency: str | None = None
+) -> dict[str, Any]:
+    """Prices of products in the order asked, in their own currency unless another is named. Raises UnknownProducts,
+    CurrencyNotAvailable."""
     asked = list(dict.fromkeys(product_ids))
+    tariffs = await tariffs_of(core) if currency else None
     async with core.db.connection() as connection:
         products = {row["id"]: row for row in await rows(connection, store.QUOTED, {"product_ids": asked})}
     if missing := set(asked) - products.keys():
@@ -35,8 +42,11 @@ async def quotes(core: Core, caller: Caller, product_ids: Sequence[UUID]) -> dic
     factors = await core.decisions.price_factors([str(product_id) for product_id in asked])
     now = core.clock.now()
     decided = [_decide(core, caller, products[product_id], factors, now) for product_id in asked]
+    items = [item for item, _ in decided]
+    if tariffs is not None and currency is not None:
+        items = await _in_currency(core, tariffs, [data for _, data in decided], currency)
     return {
-        "items": [item for item, _ in decided],
+        "items": items,
         "metadata": {
             "decisions": [data.decision_id for _, data in decided],
             "model_versions": sorted({data.model_version for _, data in decided if data.model_version}),
@@ -75,6 +85,26 @@ def _decide(
     )
     core.log_decision(data, now)
     return _item(product, factor, price), data
+
+
+async def _in_currency(
+    core: Core, tariffs: Tariffs, decided: Sequence[PriceQuoted], currency: str
+) -> list[dict[str, Any]]:
+    """The decided prices as an order in that currency pays them. A base price without a rate is the price that was set."""
+    base = {one.product_id: converted(one.base_price, one.currency, currency, tariffs.per_euro) for one in decided}
+    own = [(one.product_id, one.price, one.currency) for one in decided]
+    async with core.db.connection() as connection:
+        prices = await prices_in(connection, tariffs, own, currency)
+    return [
+        {
+            "product_id": one.product_id,
+            "base_price": money_text(prices[one.product_id] if (b := base[one.product_id]) is None else b, currency),
+            "factor": one.factor,
+            "price": money_text(prices[one.product_id], currency),
+            "currency": currency,
+        }
+        for one in decided
+    ]
 
 
 def _item(product: Row, factor: float, price: Decimal) -> dict[str, Any]:

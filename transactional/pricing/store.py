@@ -82,6 +82,11 @@ ON CONFLICT (product_id, currency) DO UPDATE
 RETURNING price
 """
 
+# Asked for only where somebody pays in another currency than the products'.
+PRICES_IN = """
+SELECT product_id, price FROM product_prices WHERE product_id = ANY(%(product_ids)s) AND currency = %(currency)s
+"""
+
 REMOVE_CURRENCY_PRICE = "DELETE FROM product_prices WHERE product_id = %(product_id)s AND currency = %(currency)s"
 
 PRODUCT_EXISTS = "SELECT 1 AS found FROM products WHERE id = %(product_id)s"

@@ -105,9 +105,10 @@ async def _read(core: Core, kept: _Kept) -> Tariffs:
         return kept.tariffs
     assert row is not None, "the statement has one row"
     read = _tariffs(row)
-    kept.tariffs = replace(read, tax=kept.tax or read.tax, duties=kept.duties or read.duties)
-    kept.read_at = time.monotonic()
-    return kept.tariffs
+    tariffs = replace(read, tax=kept.tax or read.tax, duties=kept.duties or read.duties)
+    if kept.reading is asyncio.current_task():  # else they were to be read anew meanwhile
+        kept.tariffs, kept.read_at = tariffs, time.monotonic()
+    return tariffs
 
 
 def _tariffs(row: dict[str, Any]) -> Tariffs:

@@ -152,6 +152,25 @@ async def test_an_order_is_paid_in_another_currency(shop, create_product, load, 
     assert (detail["total_amount"], detail["charges"]["subtotal"]) == (total, total)
 
 
+async def test_risk_is_judged_by_the_price_at_which_products_are_listed(shop, create_product, load):
+    """Else 1,488 yen would be as suspicious as 1,488 dollars, and a large order in dinars would not be."""
+    await load(service.load_exchange_rates, ECB)
+    product = await create_product(price="12.40", stock={"main": 9})
+    for currency in ("USD", "JPY", "KWD"):
+        order = (await shop.order(guest(), product, 2, currency=currency)).json()
+        ((envelope,),) = await shop.sql(
+            "SELECT envelope::json -> 'data' FROM outbox WHERE envelope::json ->> 'event_type' ="
+            " 'decisions.fraud.assessed.v1' AND envelope::json -> 'data' ->> 'order_id' = %s",
+            order["order_id"],
+        )
+        assert envelope["features"]["order_total"] == pytest.approx(24.80, abs=0.01), currency
+        placed = (await shop.facts(order["order_id"]))[0]["data"]
+        expected = (None, None) if currency == "USD" else (placed["listed_total"], "USD")
+        assert (placed["listed_total"], placed["listed_currency"]) == expected
+        if currency != "USD":
+            assert Decimal(placed["listed_total"]) == pytest.approx(Decimal("24.80"), abs=Decimal("0.01"))
+
+
 async def test_a_price_set_for_a_currency_goes_before_the_rate(shop, create_product, load, quote, internal):
     await load(service.load_exchange_rates, ECB)
     product = await create_product(price="12.40", stock={"main": 9})
@@ -160,14 +179,22 @@ async def test_a_price_set_for_a_currency_goes_before_the_rate(shop, create_prod
     assert (wrong.status_code, wrong.json()["code"]) == (422, "too_many_decimals")
     assert (await shop.client.put(url, json={"price": 1500}, headers=internal)).json()["price"] == "1500"
     assert (await quote(product, 2, currency="JPY")).json()["total"] == "3000"
+    shown = {"product_id": product["product_id"], "currency": "JPY"}
+    (item,) = (await shop.client.get("/api/v1/pricing/quotes", params=shown)).json()["items"]
+    assert (item["price"], item["base_price"], item["currency"]) == ("1500", "1488", "JPY")
     assert (await quote(product, 2)).json()["total"] == "24.80"
     assert (await shop.client.delete(url, headers=internal)).status_code == 204
     assert (await quote(product, 2, currency="JPY")).json()["total"] == "2976"
+    (item,) = (await shop.client.get("/api/v1/pricing/quotes", params=shown)).json()["items"]
+    assert item["price"] == "1488"
 
 
 async def test_a_currency_without_a_rate_is_refused(shop, create_product, quote):
     product = await create_product(stock={"main": 9})
     answer = await quote(product, currency="XAU")
+    assert (answer.status_code, answer.json()["code"]) == (422, "currency_not_available")
+    shown = {"product_id": product["product_id"], "currency": "XAU"}
+    answer = await shop.client.get("/api/v1/pricing/quotes", params=shown)
     assert (answer.status_code, answer.json()["code"]) == (422, "currency_not_available")
 
 

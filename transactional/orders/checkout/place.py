@@ -74,8 +74,10 @@ def parties_of(
 
 
 def request_hash(request: OrderRequest) -> bytes:
-    """Equal for equal requests: the fingerprint of the whole body."""
-    return hashlib.sha256(orjson.dumps(request.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).digest()
+    """Equal for equal requests: the fingerprint of the whole body. What is as it is by default is left out, so that a
+    field that comes later makes no old request another one."""
+    body = request.model_dump(mode="json", exclude_defaults=True)
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 async def place(
@@ -179,6 +181,7 @@ def _context(caller: Caller, request: OrderRequest, quoted: Quote, parties: Part
         charges=quoted.charges(),
         coupon=quoted.coupon is not None,
         due=money_text(quoted.due, quoted.currency),
+        listed=(money_text(*quoted.listed), quoted.listed[1]) if quoted.listed else None,
         stored_value=bool(quoted.draws),
         shipping_method=quoted.option.code,
         shipping_region=request.destination()[1],
@@ -233,6 +236,8 @@ def _placed(saga: Saga, caller: Caller, quoted: Quote, parties: Parties) -> Orde
         duties=quoted.duties or None,
         shipping_method=quoted.option.code,
         stored_value=quoted.stored_value or None,
+        listed_total=quoted.listed[0] if quoted.listed else None,
+        listed_currency=quoted.listed[1] if quoted.listed else None,
     )
 
 

@@ -23,7 +23,6 @@ from transactional.orders.checkout.shipping import (
 from transactional.orders.checkout.totals import Line, Quote
 from transactional.orders.errors import (
     CartEmpty,
-    CurrencyNotAvailable,
     MixedCurrencies,
     PriceChanged,
     ShippingNotAvailable,
@@ -34,6 +33,7 @@ from transactional.platform.authentication import Caller
 from transactional.platform.database import Connection
 from transactional.platform.errors import Problem, not_found
 from transactional.platform.query import Row, rows
+from transactional.pricing.currencies import prices_in
 from transactional.promotions import service as promotions
 from transactional.promotions.discounts import Coupon, discount_of, shares
 from transactional.stored_value import service as stored_value
@@ -112,6 +112,8 @@ async def quote(
         discount = discount_of(coupon, sum((line.total for line in lines), Decimal(0)), currency)
         lines = _discounted(lines, discount, currency)
     quoted = await _charged(tariffs, lines, currency, discount, coupon, destination, terms, now)
+    if any(row["currency"] != currency for row in found):
+        quoted = replace(quoted, listed=_listed(quoted, tariffs, found, asked))
     credit_of = caller.user_id if terms.use_store_credit else None
     if terms.gift_card_codes or credit_of:
         drawn = await stored_value.draws(connection, terms.gift_card_codes, credit_of, quoted.total, currency, now)
@@ -133,24 +135,15 @@ def offered(tariffs: Tariffs, quoted: Quote, destination: Destination, now: date
 
 
 async def _price(connection: Connection, tariffs: Tariffs, found: list[Row], wanted: str | None) -> str:
-    """Give each row its unit price in the currency of the order, and answer that currency. A price that is set for it
-    goes before one that is converted."""
+    """Give each row its unit price in the currency of the order, and answer that currency."""
     own = {row["currency"] for row in found}
     if wanted is None and len(own) > 1:
         raise MixedCurrencies(own)
     currency: str = wanted or found[0]["currency"]
-    prices: dict[UUID, Decimal] = {}
-    if own != {currency}:
-        parameters = {"product_ids": [row["product_id"] for row in found], "currency": currency}
-        prices = {row["product_id"]: row["price"] for row in await rows(connection, store.PRICES_IN, parameters)}
+    products = ((row["product_id"], row["price"], row["currency"]) for row in found)
+    prices = await prices_in(connection, tariffs, products, currency)
     for row in found:
-        if row["currency"] == currency:
-            price: Decimal | None = row["price"]
-        elif (price := prices.get(row["product_id"])) is None:
-            price = converted(row["price"], row["currency"], currency, tariffs.per_euro)
-        if price is None:
-            raise CurrencyNotAvailable(currency)
-        row["unit_price"] = rounded(price, currency)
+        row["unit_price"] = prices[row["product_id"]]
     return currency
 
 
@@ -180,6 +173,17 @@ async def _charged(
     )
     tax, duties = await tariffs.tax.tax(sale), await tariffs.duties.duties(sale)
     return Quote(lines, currency, discount, shipping, tax, duties, coupon)
+
+
+def _listed(quoted: Quote, tariffs: Tariffs, found: list[Row], asked: Asked) -> tuple[Decimal, str]:
+    """The total in the products' own currency; of several, in the first by its code. Without a rate (prices were set for
+    the currency) it is what the products cost where they are listed."""
+    currency = min(row["currency"] for row in found)
+    total = converted(quoted.total, quoted.currency, currency, tariffs.per_euro)
+    if total is None:
+        costs = ((row["price"] * asked.quantities[row["product_id"]], row["currency"]) for row in found)
+        total = sum((converted(cost, own, currency, tariffs.per_euro) or cost for cost, own in costs), Decimal(0))
+    return rounded(total, currency), currency
 
 
 def _discounted(lines: list[Line], discount: Decimal, currency: str) -> list[Line]:

@@ -52,6 +52,8 @@ class Context(TypedDict):
     """The parts of the total."""
     coupon: NotRequired[bool]
     """Whether a coupon was redeemed with the first commit, to be released if the order fails."""
+    listed: NotRequired[tuple[str, str] | None]
+    """The total in the products' own currency, where the order's is another one."""
     due: NotRequired[str]
     """What the payment method is asked for: the total less what stored value pays."""
     stored_value: NotRequired[bool]

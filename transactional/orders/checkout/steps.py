@@ -90,6 +90,8 @@ async def assess(core: Core, saga: Saga) -> tuple[FraudVerdict, Fact]:
     """The fraud verdict, and the fact that tells of it."""
     context = saga.context
     now = core.clock.now()
+    # Amounts are compared with those of other orders: ten yen and ten dollars are not the same.
+    total, currency = context.get("listed") or (context["total"], context["currency"])
     verdict = await core.decisions.assess_fraud(
         FraudInput(
             order_id=str(saga.order_id),
@@ -97,8 +99,8 @@ async def assess(core: Core, saga: Saga) -> tuple[FraudVerdict, Fact]:
             device=context["device"],
             card=context["card"],
             address=context["address"],
-            total=float(context["total"]),
-            currency=context["currency"],
+            total=float(total),
+            currency=currency,
             units=context["units"],
             lines=len(context["items"]),
             account_age_days=context["account_age_days"],

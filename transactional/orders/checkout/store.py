@@ -27,11 +27,6 @@ SELECT p.id AS product_id, p.sku, p.title, c.path AS category_path, p.currency, 
  WHERE p.id = ANY(%(product_ids)s) AND p.status = 'active'
 """
 
-# Prices that are set for a currency; asked for only where an order is paid in another one than its products'.
-PRICES_IN = """
-SELECT product_id, price FROM product_prices WHERE product_id = ANY(%(product_ids)s) AND currency = %(currency)s
-"""
-
 # The first commit: order, lines, payment, hard reservation, saga with its idempotency key, history and events, in one
 # statement. It writes all or nothing: nothing where the stock is short, a price is another or the cart was changed
 # since they were read, and nothing where the key is there already. Stock rows are locked in order, and what they hold

@@ -51,6 +51,8 @@ class Quote:
     duties: Decimal
     coupon: Coupon | None
     draws: list[Draw] = field(default_factory=list)
+    listed: tuple[Decimal, str] | None = None
+    """The total in the products' own currency, where that is another one: what risk is judged by."""
 
     @property
     def goods(self) -> Decimal:

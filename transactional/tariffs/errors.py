@@ -1,0 +1,14 @@
+"""What can go wrong with currencies."""
+
+from __future__ import annotations
+
+from transactional.platform.errors import Problem
+
+
+class CurrencyNotAvailable(Problem):
+    """There is no rate between a product's currency and the one asked for."""
+
+    def __init__(self, currency: str) -> None:
+        super().__init__(
+            422, "currency_not_available", "There are no prices in this currency", f"There is no rate for {currency}."
+        )
