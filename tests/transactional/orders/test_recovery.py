@@ -203,7 +203,7 @@ async def test_a_successor_asks_the_gateway_that_may_have_charged(shop, create_p
     order_id = await order_that_dies(shop, product)
 
     async def other_way(*_):
-        return {"gateway": "another", "backups": ["sandbox"], "region": "us", "paid_by": "card"}
+        return {"gateway": "another", "backups": ["sandbox"], "payment_region": "us", "paid_by": "card"}
 
     monkeypatch.setattr(steps, "choose", other_way)
     await shop.recover(order_id)
