@@ -61,7 +61,7 @@ async def run(core: Core, saga: Saga) -> Answer:
     if verdict.action == "decline":
         problem = OrderDeclined(saga.order_id)
         return await fail(core, saga, problem, "fraud_declined", outcome="declined", payment="voided", facts=[assessed])
-    way = await choose(core, saga.context, verdict.composite)
+    way = await way_of(core, saga, verdict)
     if way["gateway"] != saga.context["gateway"]:
         return await authorize(
             core, await advance(core, saga, "authorizing", {"action": verdict.action, **way}, [assessed])
@@ -77,13 +77,20 @@ async def resume(core: Core, saga: Saga) -> Answer:
         return await look_up(core, saga)
     verdict, assessed = await assess(core, saga)
     asked = saga.context["gateway"]
-    way = await choose(core, saga.context, verdict.composite)
+    way = await way_of(core, saga, verdict)
     way |= {
         "gateway": asked,
         "backups": [name for name in (way["gateway"], *way["backups"]) if name not in ("", asked)],
     }
     following = await advance(core, saga, "authorizing", {"action": verdict.action, **way}, [assessed])
     return await look_up(core, following)
+
+
+async def way_of(core: Core, saga: Saga, verdict: FraudVerdict) -> dict[str, Any]:
+    """The gateway and its backups; the one of the first commit where there is nothing to ask a gateway for."""
+    if not Decimal(amount_due(saga.context)):
+        return {"gateway": saga.context["gateway"], "backups": []}
+    return await choose(core, saga.context, verdict.composite)
 
 
 async def assess(core: Core, saga: Saga) -> tuple[FraudVerdict, Fact]:
