@@ -11,7 +11,7 @@ import json
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     # Payments
     payment_gateways: str = Field(
         "", description="Gateways in use, comma-separated; empty: stripe where its key is set, else the sandboxes."
+    )
+    capture_policy: Literal["at_once", "on_shipment"] = Field(
+        "at_once",
+        description="When an authorized payment is captured; goods that are sent later are better charged later.",
     )
     stripe_secret_key: SecretStr = Field(SecretStr(""), description="Stripe's key (sk_…); empty: no Stripe.")
     stripe_webhook_secret: SecretStr = Field(SecretStr(""), description="Signs Stripe's webhooks (whsec_…).")

@@ -235,3 +235,29 @@ async def wide_core(shop: Shop, database_url: str) -> AsyncIterator[Any]:
     db = await Database.open(database_url, 16)
     yield dataclasses.replace(shop.core, db=db)
     await db.close()
+
+
+@pytest.fixture
+def new_caller() -> Callable[[], Any]:
+    """``new_caller()``: another guest each time."""
+    from transactional.platform.authentication import Caller
+
+    def make() -> Caller:
+        return Caller(None, None, "guest", f"guest-{new_id()}", None, "127.0.0.1", False)
+
+    return make
+
+
+@pytest.fixture
+def outcome_of() -> Callable[[Awaitable[Any]], Awaitable[str]]:
+    """``await outcome_of(check_out(…))``: the order's status, or the refusal's code."""
+    from transactional.platform.errors import Problem
+
+    async def outcome(checkout: Awaitable[Any]) -> str:
+        try:
+            answer = await checkout
+        except Problem as problem:
+            return problem.code
+        return str(answer.body.get("status") if answer.status == 201 else answer.body["code"])
+
+    return outcome

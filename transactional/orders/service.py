@@ -145,7 +145,7 @@ async def decide_review(core: Core, order_id: UUID, accept: bool) -> dict[str, A
         return True
 
     if accept:
-        await _change(core, order_id, "confirmed", "review_accepted", allowed, _ask_capture)
+        await _change(core, order_id, "confirmed", "review_accepted", allowed, _accepted(core))
     else:
         await _change(core, order_id, "cancelled", "review_refused", allowed, _give_back(order_id, "review_refused"))
     return await _status(core, order_id)
@@ -161,8 +161,9 @@ async def fulfil(core: Core, order_id: UUID, status: OrderStatus) -> dict[str, A
             raise NotInThisStatus(order_id, order["status"], status)
         return True
 
-    async def sent(connection: Connection, _: Row, __: datetime) -> None:
+    async def sent(connection: Connection, _: Row, now: datetime) -> None:
         if status == "shipped":
+            await changes.ask_capture(connection, order_id, now)
             await inventory.ship(connection, order_id)
 
     await _change(core, order_id, status, None, allowed, sent)
@@ -203,16 +204,19 @@ def _give_back(order_id: UUID, reason: str) -> Then:
     return then
 
 
-async def _ask_capture(connection: Connection, order: Row, now: datetime) -> None:
-    payment = await changes.latest(connection, order["id"])
-    if payment is None or payment["status"] != "authorized":
-        raise NotInThisStatus(order["id"], order["status"], "captured")
-    if payment["amount"]:
-        await changes.ask(connection, payment["id"], "capture", payment["amount"], now)
-    else:
-        await changes.change(connection, payment["id"], "captured", now)
-    if order["stored_value"]:
-        await stored_value.capture(connection, order["id"], now)
+def _accepted(core: Core) -> Then:
+    """An order that a person accepted is paid like any other: at once or with the shipment, as the policy says."""
+
+    async def then(connection: Connection, order: Row, now: datetime) -> None:
+        payment = await changes.latest(connection, order["id"])
+        if payment is None or payment["status"] != "authorized":
+            raise NotInThisStatus(order["id"], order["status"], "captured")
+        if core.settings.capture_policy == "at_once" or not payment["amount"]:
+            await changes.ask_capture(connection, order["id"], now)
+        if order["stored_value"]:
+            await stored_value.capture(connection, order["id"], now)
+
+    return then
 
 
 async def _status(core: Core, order_id: UUID) -> dict[str, Any]:

@@ -89,6 +89,17 @@ async def ask(
     return operation_id
 
 
+async def ask_capture(connection: Connection, order_id: UUID, now: datetime) -> None:
+    """Have an order's authorized payment captured, once; nothing where it is captured or asked for already."""
+    payment = await latest(connection, order_id)
+    if payment is None or payment["status"] != "authorized":
+        return
+    if not payment["amount"]:
+        await change(connection, payment["id"], "captured", now)
+    elif not await first(connection, store.CAPTURE_ASKED, {"payment_id": payment["id"]}):
+        await ask(connection, payment["id"], "capture", payment["amount"], now)
+
+
 async def look_for_stray(
     connection: Connection, payment_id: UUID, gateway: str, now: datetime, after: timedelta = timedelta(0)
 ) -> None:

@@ -43,6 +43,11 @@ UPDATE payment_operations SET status = 'dropped'
  WHERE payment_id = %(payment_id)s AND kind = 'capture' AND status = 'due' AND attempts = 0
 """
 
+CAPTURE_ASKED = """
+SELECT 1 AS asked FROM payment_operations
+ WHERE payment_id = %(payment_id)s AND kind = 'capture' AND status IN ('due', 'done') LIMIT 1
+"""
+
 # The refunds asked for never exceed what was captured: the row is locked, and a check of the table says the same.
 GRANT_REFUND = """
 WITH granted AS (

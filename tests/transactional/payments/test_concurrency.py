@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections import Counter
 from decimal import Decimal
 
 import pytest
-import pytest_asyncio
 
 from lakefront.ids import new_id
 from transactional.inventory import service as inventory
@@ -19,20 +17,11 @@ from transactional.payments.gateways.interface import OutcomeUnknown
 from transactional.payments.gateways.sandbox.gateway import SandboxGateway
 from transactional.payments.operations import carry_out_due
 from transactional.platform.authentication import Caller
-from transactional.platform.database import Database
 from transactional.platform.errors import Problem
 
 ACCOUNTS = """
 SELECT account, sum(amount) FROM payment_ledger_entries WHERE payment_id = %s GROUP BY account HAVING sum(amount) <> 0
 """
-
-
-@pytest_asyncio.fixture
-async def wide_core(shop, database_url):
-    """A core with as many connections as there are racers."""
-    db = await Database.open(database_url, 16)
-    yield dataclasses.replace(shop.core, db=db)
-    await db.close()
 
 
 async def ordered(shop, create_product, token: str = "tok_visa", quantity: int = 2) -> dict:

@@ -298,7 +298,7 @@ async def settle(core: Core, saga: Saga, charge: Charge | None) -> Answer:
         "payment_status": payment,
         "gateway": context["gateway"],
         "gateway_reference": charge.reference if charge else None,
-        "capture_id": None if in_review or charge is None else new_id(),
+        "capture_id": new_id() if charge and not in_review and core.settings.capture_policy == "at_once" else None,
         "due": Decimal(amount_due(context)),
         "partitions": partitions,
         "envelopes": envelopes,
