@@ -47,6 +47,7 @@ COMMANDS = {
     ),
     "models": Entry("models.command:app", WORK, "List, promote and roll back model versions."),
     "bus": Entry("lakefront.bus.command:app", WORK, "Look at the event bus and its dead letters."),
+    "payments": Entry("transactional.payments.command:app", WORK, "Prove that the payment ledger balances."),
     "inventory": Entry("transactional.inventory.command:app", WORK, "Prove that the stock is the sum of its ledger."),
     "bench": Entry("bench.command:bench", WORK, "Measure, beside what the bare engines reach."),
 }

@@ -7,12 +7,9 @@ balance, and the table takes no UPDATE and no DELETE.
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from lakefront.settings import settings
 from transactional.payments import store
 from transactional.platform.core import Core
 from transactional.platform.database import Database
@@ -53,23 +50,3 @@ async def check_database(db: Database) -> LedgerReport:
         balances = await rows(connection, store.TRIAL_BALANCE)
         differences = await rows(connection, store.LEDGER_DIFFERENCES)
     return LedgerReport({(row["currency"], row["account"]): row["balance"] for row in balances}, differences)
-
-
-async def main() -> int:
-    """Print the balances and what is wrong; 1 where something is."""
-    chosen = settings()
-    db = await Database.open(chosen.database_url)
-    try:
-        report = await check_database(db)
-    finally:
-        await db.close()
-    for (currency, account), balance in report.balances.items():
-        print(f"{currency} {account:<20} {balance:>20,.4f}")
-    for row in report.differences:
-        print("differs:", " ".join(f"{name}={value}" for name, value in row.items()), file=sys.stderr)
-    print("the ledger is right" if report.is_right else "the ledger is NOT right")
-    return 0 if report.is_right else 1
-
-
-if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))

@@ -26,7 +26,7 @@ SELECT account, sum(amount) FROM payment_ledger_entries WHERE payment_id = %s GR
 
 def ledger_command() -> subprocess.CompletedProcess[str]:
     """The operators' check, as a process of its own."""
-    command = [sys.executable, "-m", "transactional.payments.ledger"]
+    command = [sys.executable, "-m", "lakefront.cli", "payments", "check"]
     return subprocess.run(command, check=False, capture_output=True, text=True)
 
 
@@ -159,11 +159,11 @@ async def test_the_check_finds_a_payment_that_was_changed_without_a_posting(shop
         ]
         assert not report.is_right
         told = await asyncio.to_thread(ledger_command)
-        assert (told.returncode, f"differs: payment_id={payment_id}" in told.stderr) == (1, True)
+        assert (told.returncode, f"differs: payment_id={payment_id}" in told.stdout) == (1, True)
     finally:
         await shop.sql("UPDATE payments SET captured = 20 WHERE id = %s", payment_id)
     told = await asyncio.to_thread(ledger_command)
-    assert (told.returncode, told.stdout.splitlines()[-1]) == (0, "the ledger is right")
+    assert (told.returncode, told.stdout.splitlines()[-1]) == (0, "The ledger balances and says what the payments say.")
 
 
 ACTS = st.lists(

@@ -239,7 +239,7 @@ async def test_another_calculator_takes_the_tables_place(shop, create_product, q
 
 
 async def test_an_order_asks_for_no_tariffs_and_no_promotions(shop, create_product):
-    """A plain order is its quote's statement, its first commit, the verdict's and the settlement's: four round trips."""
+    """A plain order is its quote's statement, its first commit and the settlement's: three round trips."""
     product = await create_product(stock={"main": 9})
     await shop.order(guest(), product)
     statements: list[str] = []
@@ -284,7 +284,7 @@ async def test_an_order_asks_for_no_tariffs_and_no_promotions(shop, create_produ
 
     shop.core.db.connection = Lent
     assert (await shop.order(guest(), product)).status_code == 201
-    assert len(statements) == 4, statements
+    assert len(statements) == 3, statements
 
 
 async def test_a_wrong_file_changes_nothing(shop, load, quote, create_product):
