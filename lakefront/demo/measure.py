@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -17,13 +16,15 @@ import pyarrow as pa
 
 from lakefront.artefacts import ModelStore
 from lakefront.lake import access, tables
+from lakefront.money import amounts_text, compared_by_currency, money_text
 from lakefront.settings import settings
+from models.recommendation.score import RecommendationModel
 
 SALES = ("confirmed", "processing", "shipped", "delivered")
 
 CORE_ORDERS = """
-SELECT count(*), coalesce(sum(total) FILTER (WHERE status = ANY(%(sales)s)), 0)
-  FROM orders WHERE placed_at <= %(as_of)s
+SELECT currency, count(*), sum(total) FILTER (WHERE status = ANY(%(sales)s))
+  FROM orders WHERE placed_at <= %(as_of)s GROUP BY currency
 """
 OUTBOX_LEFT = "SELECT count(*) FROM outbox"
 
@@ -31,8 +32,9 @@ BRONZE_ORDERS = """
 SELECT count(DISTINCT key) FROM bronze_events WHERE event_type = 'commerce.order.placed.v1' AND occurred_at <= ?
 """
 GOLD_ORDERS = """
-SELECT count(*), coalesce(sum(total) FILTER (WHERE is_sale), 0), max(placed_at) FROM gold_orders WHERE placed_at <= ?
+SELECT currency, count(*), sum(total) FILTER (WHERE is_sale) FROM gold_orders WHERE placed_at <= ? GROUP BY currency
 """
+GOLD_NEWEST = "SELECT max(placed_at) FROM gold_orders"
 BRONZE_CLICKS = """
 SELECT count(DISTINCT event_id) FROM bronze_events WHERE event_type LIKE 'storefront.%' AND starts_with(key, ?)
 """
@@ -85,13 +87,13 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """Orders, revenue and events as each station has them."""
+    """Orders, revenue (by currency) and events as each station has them."""
 
     orders_core: int
     orders_bronze: int
     orders_gold: int
-    revenue_core: str
-    revenue_gold: str
+    revenue_core: dict[str, str]
+    revenue_gold: dict[str, str]
     events_accepted: int
     events_bronze: int
     duplicates_bronze: int
@@ -102,12 +104,16 @@ class Reconciliation:
         if not self.orders_core == self.orders_bronze == self.orders_gold:
             found.append(f"orders: core {self.orders_core}, bronze {self.orders_bronze}, gold {self.orders_gold}")
         if self.revenue_core != self.revenue_gold:
-            found.append(f"revenue: core {self.revenue_core}, gold {self.revenue_gold}")
+            found.append(f"revenue: core {amounts_text(self.revenue_core)}, gold {amounts_text(self.revenue_gold)}")
         if self.events_accepted != self.events_bronze:
             found.append(f"clicks: accepted {self.events_accepted}, bronze {self.events_bronze}")
         if self.duplicates_bronze:
             found.append(f"{self.duplicates_bronze} rows stand twice in bronze")
         return found
+
+    def as_document(self) -> dict[str, Any]:
+        """As the report's JSON carries it."""
+        return asdict(self) | compared_by_currency(self.revenue_core, self.revenue_gold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,18 +171,17 @@ def reconcile(accepted: int, prefix: str, *, up_to_gold: bool) -> Reconciliation
     with lake() as connection:
         as_of = END_OF_TIME
         if up_to_gold:
-            as_of = _row(connection.execute(GOLD_ORDERS, [END_OF_TIME]).fetchone())[2] or END_OF_TIME
-        orders_gold, revenue_gold, _ = _row(connection.execute(GOLD_ORDERS, [as_of]).fetchone())
+            as_of = _row(connection.execute(GOLD_NEWEST).fetchone())[0] or END_OF_TIME
+        orders_gold, revenue_gold = _by_currency(connection.execute(GOLD_ORDERS, [as_of]).fetchall())
         orders_bronze = _row(connection.execute(BRONZE_ORDERS, [as_of]).fetchone())[0]
         clicks = _row(connection.execute(BRONZE_CLICKS, [prefix]).fetchone())[0]
         duplicates = _row(connection.execute(DUPLICATES).fetchone())[0]
     with psycopg.connect(settings().database_url) as core:
-        found = core.execute(CORE_ORDERS, {"sales": list(SALES), "as_of": as_of}).fetchone()
-        orders_core, revenue_core = _row(found)
+        found = core.execute(CORE_ORDERS, {"sales": list(SALES), "as_of": as_of}).fetchall()
+        orders_core, revenue_core = _by_currency(found)
     return Reconciliation(
-        int(orders_core), int(orders_bronze), int(orders_gold), _cents(revenue_core), _cents(revenue_gold),
-        accepted, int(clicks), int(duplicates),
-    )  # fmt: skip
+        orders_core, int(orders_bronze), orders_gold, revenue_core, revenue_gold, accepted, int(clicks), int(duplicates)
+    )
 
 
 def latencies(window: Window, click_to_feature_ms: list[float]) -> Latencies:
@@ -252,6 +257,15 @@ def champion_metrics(model: str) -> Mapping[str, float]:
     return store.manifest(model, version).metrics if version else {}
 
 
+def products_known() -> frozenset[str]:
+    """Products that the recommendation model in force has learnt anything of; empty while there is none."""
+    store = ModelStore()
+    version = store.champion("recommendation")
+    if version is None:
+        return frozenset()
+    return frozenset(RecommendationModel.load(store.path("recommendation", version)).product_ids)
+
+
 def champions() -> dict[str, str | None]:
     """The version in force of each model."""
     store = ModelStore()
@@ -262,8 +276,10 @@ def _percentile(values: list[float], percent: float) -> float:
     return round(float(np.percentile(values, percent)), 1) if values else float("nan")
 
 
-def _cents(amount: Decimal) -> str:
-    return f"{Decimal(amount):.2f}"
+def _by_currency(rows: Sequence[tuple[Any, ...]]) -> tuple[int, dict[str, str]]:
+    """Orders in all, and revenue in each currency that a sale was made in."""
+    revenue = {currency: money_text(total, currency) for currency, _, total in rows if total is not None}
+    return sum(int(count) for _, count, _ in rows), revenue
 
 
 def _row(row: Any) -> tuple[Any, ...]:

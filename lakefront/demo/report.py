@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lakefront.demo.measure import FraudFigures, Latencies, Reconciliation
+from lakefront.money import amounts_text
 
 
 @dataclass(slots=True)
@@ -47,7 +48,7 @@ class Report:
 
     seconds: float = 0.0
     steps: list[Step] = field(default_factory=list)
-    reconciliation: Reconciliation = field(default_factory=lambda: Reconciliation(0, 0, 0, "0.00", "0.00", 0, 0, 0))
+    reconciliation: Reconciliation = field(default_factory=lambda: Reconciliation(0, 0, 0, {}, {}, 0, 0, 0))
     recommendations: Recommendations = field(default_factory=Recommendations)
     fraud: FraudFigures = field(default_factory=lambda: FraudFigures(0, 0, math.nan, math.nan, 0))
     pricing: Pricing = field(default_factory=Pricing)
@@ -65,7 +66,7 @@ class Report:
             "ok": self.ok,
             "seconds": round(self.seconds, 1),
             "steps": [asdict(step) for step in self.steps],
-            "reconciliation": asdict(self.reconciliation),
+            "reconciliation": self.reconciliation.as_document(),
             "recommendations": asdict(self.recommendations),
             "fraud": asdict(self.fraud),
             "pricing": asdict(self.pricing),
@@ -99,10 +100,10 @@ class Report:
             ("core", "orders", f"{found.orders_core:,}"),
             ("bronze", "orders", f"{found.orders_bronze:,}"),
             ("gold", "orders", f"{found.orders_gold:,}"),
-            ("core", "revenue", found.revenue_core),
-            ("gold", "revenue", found.revenue_gold),
-            ("core", "clicks accepted", f"{found.events_accepted:,}"),
-            ("bronze", "clicks", f"{found.events_bronze:,}"),
+            ("core", "revenue", amounts_text(found.revenue_core)),
+            ("gold", "revenue", amounts_text(found.revenue_gold)),
+            ("core", "clicks of this run, accepted", f"{found.events_accepted:,}"),
+            ("bronze", "clicks of this run", f"{found.events_bronze:,}"),
             ("bronze", "rows that stand twice", f"{found.duplicates_bronze:,}"),
             ("recommendations", "users judged", f"{self.recommendations.users:,}"),
             ("recommendations", "recall@20", f"{self.recommendations.recall_at_20:.3f}"),

@@ -15,8 +15,8 @@ from lakefront.demo.stage import Live, Stage, StepFailed
 
 SHAPE = {
     "reconciliation": {
-        "orders_core", "orders_bronze", "orders_gold", "revenue_core", "revenue_gold", "events_accepted", "events_bronze",
-        "duplicates_bronze",
+        "orders_core", "orders_bronze", "orders_gold", "currency", "revenue_core", "revenue_gold", "revenue_by_currency",
+        "events_accepted", "events_bronze", "duplicates_bronze",
     },
     "recommendations": {"users", "recall_at_20", "popularity_recall_at_20", "changed_after_click"},
     "fraud": {"orders", "frauds", "auc", "average_precision", "declined"},
@@ -58,11 +58,25 @@ def test_every_table_can_be_shown_even_when_nothing_was_measured() -> None:
 
 
 def test_reconciliation_names_each_fault() -> None:
-    assert Reconciliation(5, 5, 5, "10.00", "10.00", 7, 7, 0).faults() == []
-    faults = Reconciliation(5, 5, 4, "10.00", "9.99", 7, 8, 2).faults()
+    assert Reconciliation(5, 5, 5, {"USD": "10.00"}, {"USD": "10.00"}, 7, 7, 0).faults() == []
+    faults = Reconciliation(5, 5, 4, {"USD": "10.00"}, {"USD": "9.99"}, 7, 8, 2).faults()
     assert len(faults) == 4
     assert "gold 4" in faults[0]
-    assert "9.99" in faults[1]
+    assert "9.99 USD" in faults[1]
+
+
+def test_currencies_stand_beside_each_other_and_are_never_added() -> None:
+    report = Report()
+    revenue = {"USD": "200843.99", "GBP": "89.72"}
+    report.reconciliation = Reconciliation(5, 5, 5, revenue, revenue, 7, 7, 0)
+    shown = console()
+    report.show(shown)
+    assert "89.72 GBP and 200,843.99 USD" in shown.file.getvalue()  # type: ignore[attr-defined]
+    document = report.as_json()["reconciliation"]
+    assert (document["currency"], document["revenue_core"]) == ("USD", "200843.99")
+    assert document["revenue_by_currency"]["GBP"] == {"core": "89.72", "gold": "89.72"}
+    moved = Reconciliation(5, 5, 5, revenue, {"USD": "200933.71"}, 7, 7, 0)
+    assert moved.faults() == ["revenue: core 89.72 GBP and 200,843.99 USD, gold 200,933.71 USD"]
 
 
 async def test_a_failing_step_is_named_with_its_remedy_and_only_what_needs_it_is_left_out() -> None:

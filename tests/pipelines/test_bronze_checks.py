@@ -41,7 +41,7 @@ def take(core: psycopg.Connection, order_id: UUID, when: Any, total: str = "12.5
 def gold_of(rows: list[tuple[UUID, str, bool]], when: Any) -> None:
     """Publish these orders (id, total, is_sale) as gold."""
     found = [
-        {"order_id": str(order), "total": Decimal(total), "is_sale": is_sale, "placed_at": when}
+        {"order_id": str(order), "currency": "USD", "total": Decimal(total), "is_sale": is_sale, "placed_at": when}
         for order, total, is_sale in rows
     ]
     replace(GOLD_ORDERS, pa.Table.from_pylist(found, schema=GOLD_ORDERS.schema))
@@ -57,7 +57,7 @@ def test_the_same_orders_everywhere_reconcile(core: psycopg.Connection, trade: A
     found = reconcile()
     assert found.bronze_holds and found.gold_holds
     assert (found.orders_core, found.orders_bronze, found.orders_gold, found.duplicates_bronze) == (2, 2, 2, 0)
-    assert found.revenue_core == found.revenue_gold == "12.50"
+    assert found.revenue_core == found.revenue_gold == {"USD": "12.50"}
 
 
 def test_an_order_that_never_arrived_is_named(core: psycopg.Connection, trade: Any, moment: Any) -> None:
