@@ -16,9 +16,12 @@ from serving.dashboards.core_client import CoreClient, CoreRefused
 from serving.dashboards.overview import Overview, OverviewReader
 from serving.dashboards.pages import HERE, page
 from serving.dashboards.problems import install_problem_pages
+from serving.dashboards.proposals import told
 from serving.dashboards.session import ROLES, SignedIn, forget, remember, said, say, signed_in
 
-PROPOSALS_SHOWN = 50
+PROPOSALS_SHOWN, PROPOSALS_FIRST = 50, 5
+MOST_COUNTED = 200
+"""The longest page that the core gives."""
 Status = Literal["pending", "approved", "rejected", "superseded"]
 
 
@@ -78,12 +81,15 @@ async def log_out(request: Request) -> Response:
     return answer
 
 
-async def overview_page(request: Request) -> Response:
+async def overview_page(request: Request, currency: str = "") -> Response:
     """Today's figures from gold, and the first proposals that wait for a decision."""
     session = signed_in(request)
-    overview: Overview = await run_in_threadpool(request.app.state.overview.read)
-    body, session = await _proposals(request, session, "pending", 5)
-    return page(request, session, "overview.html", overview=overview, proposals=body["items"])
+    overview: Overview = await run_in_threadpool(request.app.state.overview.read, currency)
+    body, session = await _proposals(request, session, "pending", MOST_COUNTED)
+    waiting = f"{len(body['items'])}{' or more' if body.get('next_cursor') else ''}"
+    return page(
+        request, session, "overview.html", overview=overview, proposals=body["items"][:PROPOSALS_FIRST], waiting=waiting
+    )
 
 
 async def prices_page(request: Request, status: Status = "pending", cursor: str = "") -> Response:
@@ -123,4 +129,5 @@ async def _proposals(
     parameters: dict[str, str] = {"status": status, "limit": str(limit)}
     if cursor:
         parameters["cursor"] = cursor
-    return await core.call(session, "GET", "/pricing/proposals", params=parameters)
+    body, session = await core.call(session, "GET", "/pricing/proposals", params=parameters)
+    return body | {"items": [told(proposal) for proposal in body["items"]]}, session

@@ -28,8 +28,12 @@ def bars(values: Sequence[float], labels: Sequence[str], titles: Sequence[str]) 
             f'height="{height:.1f}" rx="2"><title>{escape(title)}</title></rect>'
         )
         if place % every == 0:
-            # the first label would be cut off if it stood in the middle of a narrow bar
-            at, anchor = (left + step * 0.1, "start") if place == 0 else (left + step / 2, "middle")
+            # the outermost labels would be cut off if they stood in the middle of a narrow bar
+            at, anchor = left + step / 2, "middle"
+            if place == 0:
+                at, anchor = left + step * 0.1, "start"
+            elif place == len(values) - 1:
+                at, anchor = left + step * 0.9, "end"
             parts.append(f'<text x="{at:.1f}" y="{HEIGHT - 4}" text-anchor="{anchor}">{escape(label)}</text>')
     parts.append("</svg>")
     return Markup("".join(parts))  # noqa: S704 - every text in it was escaped above

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ HERE = Path(__file__).parent
 
 templates = Jinja2Templates(HERE / "templates")
 templates.env.filters["percent"] = lambda share, digits=1: "–" if share is None else f"{share * 100:.{digits}f} %"
-templates.env.filters["change"] = lambda factor: f"{(factor - 1) * 100:+.1f} %"
+templates.env.filters["change"] = lambda factor: "–" if factor is None else f"{(factor - 1) * 100:+.1f} %"
 templates.env.filters["number"] = lambda value: "–" if value is None else f"{value:,}"
+templates.env.filters["moment"] = lambda text: f"{datetime.fromisoformat(text):%d %b %Y %H:%M}" if text else ""
 templates.env.filters["amount"] = lambda value: "–" if value is None else f"{value:,.2f}"
 
 

@@ -31,6 +31,8 @@ class SignedIn:
     role: str
     access_token: str
     refresh_token: str
+    user_id: str = ""
+    """As histories name the account."""
 
 
 class NotSignedIn(Exception):
