@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import duckdb
@@ -15,6 +15,7 @@ import psycopg
 import pyarrow as pa
 
 from lakefront.artefacts import ModelStore
+from lakefront.clock import real_now
 from lakefront.lake import access, tables
 from lakefront.money import amounts_text, compared_by_currency, money_text
 from lakefront.settings import settings
@@ -35,6 +36,7 @@ GOLD_ORDERS = """
 SELECT currency, count(*), sum(total) FILTER (WHERE is_sale) FROM gold_orders WHERE placed_at <= ? GROUP BY currency
 """
 GOLD_NEWEST = "SELECT max(placed_at) FROM gold_orders"
+GOLD_DAYS = "SELECT min(day), max(day), count(*) FROM gold_days"
 BRONZE_CLICKS = """
 SELECT count(DISTINCT event_id) FROM bronze_events WHERE event_type LIKE 'storefront.%' AND starts_with(key, ?)
 """
@@ -135,11 +137,37 @@ class FraudFigures:
     auc: float
     average_precision: float
     declined: int
+    """Orders, honest ones too."""
+    frauds_declined: int = 0
+    frauds_held: int = 0
+    """Frauds that a person was asked about."""
+
+    @property
+    def frauds_in_words(self) -> str:
+        """What became of the frauds at checkout."""
+        return f"{self.frauds_declined} declined, {self.frauds_held} held for a person, {self.frauds_let_through} let through"
+
+    @property
+    def frauds_let_through(self) -> int:
+        return self.frauds - self.frauds_declined - self.frauds_held
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessDays:
+    """The days of trade in gold, by the shop's own clock, which a simulation moves ahead of the calendar."""
+
+    first: date
+    last: date
+    days: int
+    simulated: bool
+
+    def __str__(self) -> str:
+        return f"{self.first:%d %b %Y} – {self.last:%d %b %Y}"
 
 
 def lake() -> duckdb.DuckDBPyConnection:
-    """Bronze events and gold orders as they stand now."""
-    return access.connect([tables.EVENTS, tables.GOLD_ORDERS])
+    """Bronze events, gold orders and days as they stand now."""
+    return access.connect([tables.EVENTS, tables.GOLD_ORDERS, tables.GOLD_DAYS])
 
 
 async def wait_for_bronze(clicks: int, prefix: str, seconds: float = 90.0) -> float:
@@ -182,6 +210,13 @@ def reconcile(accepted: int, prefix: str, *, up_to_gold: bool) -> Reconciliation
     return Reconciliation(
         orders_core, int(orders_bronze), orders_gold, revenue_core, revenue_gold, accepted, int(clicks), int(duplicates)
     )
+
+
+def business_days() -> BusinessDays | None:
+    """The days that gold has; None before it has any."""
+    with lake() as connection:
+        first, last, days = _row(connection.execute(GOLD_DAYS).fetchone())
+    return None if first is None else BusinessDays(first, last, int(days), last > real_now().date())
 
 
 def latencies(window: Window, click_to_feature_ms: list[float]) -> Latencies:
@@ -239,14 +274,21 @@ def fraud_figures(truth: pa.Table, window: Window) -> FraudFigures:
     labels = np.array([bool(is_fraud) for _, _, is_fraud in judged])
     scores = np.array([float(score) for score, _, _ in judged])
     declined = sum(action == "decline" for _, action, _ in judged)
+    frauds_declined, frauds_held = (
+        sum(action == wanted and bool(is_fraud) for _, action, is_fraud in judged) for wanted in ("decline", "review")
+    )
     if not labels.any() or labels.all():
-        return FraudFigures(len(labels), int(labels.sum()), float("nan"), float("nan"), declined)
+        return FraudFigures(
+            len(labels), int(labels.sum()), float("nan"), float("nan"), declined, frauds_declined, frauds_held
+        )
     return FraudFigures(
         len(labels),
         int(labels.sum()),
         round(float(roc_auc_score(labels, scores)), 4),
         round(float(average_precision_score(labels, scores)), 4),
         declined,
+        frauds_declined,
+        frauds_held,
     )
 
 

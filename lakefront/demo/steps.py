@@ -16,7 +16,7 @@ from lakefront.demo.report import Pricing, Recommendations, Report
 from lakefront.demo.stage import Live, StepFailed
 from lakefront.money import amounts_text
 from lakefront.runtime import machine
-from lakefront.secrets import secrets
+from lakefront.secrets import MERCHANDISER, secrets
 from lakefront.settings import settings
 from simulator.client import API, Client
 from simulator.truth import TruthFile
@@ -29,7 +29,6 @@ MOST_FALLBACKS = 0.05
 """A latency of decisions that were not made as they should be says nothing."""
 MODELS_LIVE_SECONDS = 60.0
 APPROVED_AT_ONCE = 12
-MERCHANDISER = "merchandiser@lakefront.example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +129,13 @@ class Demo:
         now = measure.champions()
         changed = [model for model in now if now[model] != before[model]]
         kept = [model for model in now if now[model] == before[model] and now[model]]
-        parts = [f"new in force: {', '.join(changed)}" if changed else "no challenger was better"]
+        parts = [
+            f"new models in force: {', '.join(changed)}" if changed else "no new model was better than the one in force"
+        ]
         if kept:
-            parts.append(f"stays: {', '.join(kept)}")
+            parts.append(f"as before: {', '.join(kept)}")
         if missing := [model for model in now if now[model] is None]:
-            parts.append(f"still without: {', '.join(missing)}")
+            parts.append(f"too little data yet for: {', '.join(missing)}")
         return "; ".join(parts)
 
     async def close_the_books(self, live: Live) -> str:
@@ -157,6 +158,7 @@ class Demo:
             await programs.lakefront("pipeline", "run", "--data-only", log=self.log, say=live.say, niced=True)
             found, renewed = await self._compared(up_to_gold=True), "; gold was behind and took them in first"
         self._report.reconciliation = found
+        self._report.business_days = await asyncio.to_thread(measure.business_days)
         if faults := found.faults():
             raise StepFailed("; ".join(faults))
         clicks = f" and {found.events_accepted:,} clicks of this run" if found.events_accepted else ""
@@ -275,7 +277,7 @@ class Demo:
             raise StepFailed(f"AUC {found.auc:.3f} on {found.orders} orders with {found.frauds} frauds is not above .9")
         return (
             f"AUC {found.auc:.3f}, average precision {found.average_precision:.3f} on {found.orders} orders "
-            f"with {found.frauds} frauds, {found.declined} declined"
+            f"with {found.frauds} frauds: {found.frauds_in_words}"
         )
 
     async def judge_prices(self, live: Live) -> str:

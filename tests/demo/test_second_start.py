@@ -39,6 +39,7 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> Demo:
     demo._client = SimpleNamespace(traffic=SimpleNamespace(events_accepted=0))  # type: ignore[assignment]
     demo._world = SimpleNamespace(shopping=SimpleNamespace(session_prefix="sim-"))  # type: ignore[assignment]
     monkeypatch.setattr(measure, "wait_for_bronze", caught_up)
+    monkeypatch.setattr(measure, "business_days", lambda: None)
     return demo
 
 
