@@ -146,4 +146,5 @@ def test_a_chart_escapes_what_it_is_told() -> None:
     drawn = charts.bars([1.0, 2.0], ["<b>", "x"], ["<script>alert(1)</script>", "two"])
     assert "<script>" not in drawn
     assert drawn.count("<rect") == 2
+    assert drawn.count('fill="#') == 4, "coloured where no sheet styles it, too"
     assert charts.bars([0.0], ["x"], ["zero"]).count("<rect") == 1
