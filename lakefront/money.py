@@ -65,15 +65,15 @@ def amounts_text(amounts: Mapping[str, str]) -> str:
 
 def compared_by_currency(core: dict[str, str], gold: dict[str, str]) -> dict[str, object]:
     """Two sides' revenue as documents carry it: in each currency, and plainly in the one that has most of it."""
-    main = max(
-        sorted(core | gold), key=lambda currency: Decimal(core.get(currency, gold.get(currency, 0))), default="USD"
-    )
+    currencies = sorted(core | gold)
+    most = {each: max(Decimal(core.get(each, "0")), Decimal(gold.get(each, "0"))) for each in currencies}
+    main = max(currencies, key=most.__getitem__, default="USD")
     return {
         "currency": main,
         "revenue_core": core.get(main, "0.00"),
         "revenue_gold": gold.get(main, "0.00"),
         "revenue_by_currency": {
             currency: {"core": core.get(currency, "0.00"), "gold": gold.get(currency, "0.00")}
-            for currency in sorted(core | gold)
+            for currency in currencies
         },
     }
