@@ -5,6 +5,7 @@ Float arithmetic on money is a defect: amounts enter as ``Decimal``, ``int`` or 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 
 # Decimals of the ISO 4217 currencies that do not have two (ISO 4217:2015, list one).
@@ -54,3 +55,25 @@ def line_total(unit_price: Decimal, quantity: int, currency: str) -> Decimal:
 def money_text(amount: Decimal, currency: str) -> str:
     """The amount as a JSON string carries it: "12.50" in USD, "1250" in JPY."""
     return format(rounded(amount, currency), "f")
+
+
+def amounts_text(amounts: Mapping[str, str]) -> str:
+    """Amounts by currency, for people: those of different currencies stand beside each other and are never added."""
+    told = [f"{rounded(Decimal(amount), currency):,f} {currency}" for currency, amount in sorted(amounts.items())]
+    return " and ".join(told) or "nothing"
+
+
+def compared_by_currency(core: dict[str, str], gold: dict[str, str]) -> dict[str, object]:
+    """Two sides' revenue as documents carry it: in each currency, and plainly in the one that has most of it."""
+    currencies = sorted(core | gold)
+    most = {each: max(Decimal(core.get(each, "0")), Decimal(gold.get(each, "0"))) for each in currencies}
+    main = max(currencies, key=most.__getitem__, default="USD")
+    return {
+        "currency": main,
+        "revenue_core": core.get(main, "0.00"),
+        "revenue_gold": gold.get(main, "0.00"),
+        "revenue_by_currency": {
+            currency: {"core": core.get(currency, "0.00"), "gold": gold.get(currency, "0.00")}
+            for currency in currencies
+        },
+    }

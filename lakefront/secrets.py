@@ -20,6 +20,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from lakefront.settings import data_folder
 
+MERCHANDISER = "merchandiser@lakefront.example"
+"""The first merchandiser, whom the core registers on its first start."""
+
 
 @dataclass(frozen=True)
 class Secrets:
@@ -47,6 +50,14 @@ def _generate() -> Secrets:
     key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     others = {field.name: random.token_urlsafe(24) for field in fields(Secrets) if field.name != "token_private_key"}
     return Secrets(token_private_key=key, **others)
+
+
+def where_password_stands(folder: Path) -> str:
+    """Where a person finds the first merchandiser's password; the password itself is never shown."""
+    variable = "LAKEFRONT_SECRET_MERCHANDISER_PASSWORD"
+    return (
+        f"the one in {variable}" if os.environ.get(variable) else f"merchandiser_password in {folder / 'secrets.json'}"
+    )
 
 
 def load_secrets(folder: Path) -> Secrets:

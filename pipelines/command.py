@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table as Grid
+
+from lakefront.money import amounts_text
+
+if TYPE_CHECKING:
+    from pipelines.checks.reconciliation import Reconciliation
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Run the data pipeline from bronze to published models."
@@ -96,11 +101,46 @@ def reconcile(as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
         grid = Grid(title="Core and lake")
         grid.add_column("")
         grid.add_column("", justify="right", overflow="fold")
-        for name, value in found.as_dict().items():
-            grid.add_row(name.replace("_", " "), ", ".join(value) if isinstance(value, list) else str(value))
+        for name, value in _figures(found):
+            grid.add_row(name, value)
         console.print(grid)
+        console.print(_verdict(found))
     if not found.bronze_holds:
         raise typer.Exit(1)
+
+
+def _figures(found: Reconciliation) -> list[tuple[str, str]]:
+    """What a person compares; orders that are wrong are named only where there are some."""
+    faults = {
+        "orders that bronze lacks": found.missing_in_bronze,
+        "orders that the core does not know": found.unknown_in_core,
+        "orders that gold lacks so far": found.missing_in_gold,
+        "orders that gold has otherwise": found.different_in_gold,
+    }
+    return [
+        ("orders in the core", f"{found.orders_core:,}"),
+        ("orders in bronze", f"{found.orders_bronze:,}"),
+        ("orders on the way to bronze", f"{found.orders_waiting:,}"),
+        ("orders in gold", f"{found.orders_gold:,}"),
+        ("revenue in the core", amounts_text(found.revenue_core)),
+        ("revenue in gold", amounts_text(found.revenue_gold)),
+        ("events in bronze, of all kinds", f"{found.events_bronze:,}"),
+        ("of them sent by shoppers' clients", f"{found.clicks_bronze:,}"),
+        ("rows that stand twice in bronze", f"{found.duplicates_bronze:,}"),
+        *((name, ", ".join(orders)) for name, orders in faults.items() if orders),
+    ]
+
+
+def _verdict(found: Reconciliation) -> str:
+    if not found.bronze_holds:
+        return (
+            "[red]bronze is not what the core has[/red]: read `lakefront logs relay` and `lakefront logs lake-writer`"
+        )
+    if found.different_in_gold:
+        return "[yellow]bronze holds; gold has other figures[/yellow]: `lakefront pipeline run` brings it up to date"
+    if not found.gold_holds:
+        return "[yellow]bronze holds; gold is behind[/yellow]: `lakefront pipeline run` brings it up to date"
+    return "[green]core, bronze and gold agree[/green]"
 
 
 @app.command()

@@ -18,6 +18,7 @@ from lakefront.runtime.choice import PortTaken
 from lakefront.runtime.postgres import PostgresError
 from lakefront.runtime.redis_server import RedisError
 from lakefront.runtime.supervisor import State
+from lakefront.secrets import MERCHANDISER, where_password_stands
 from lakefront.settings import Settings, data_folder, settings
 
 console = Console(soft_wrap=True)
@@ -118,6 +119,8 @@ def addresses(chosen: Settings) -> Table:
     table.add_column(overflow="fold")
     table.add_row("API documentation", f"[link]{chosen.api_url}/docs[/link]")
     table.add_row("Merchandisers' page", f"[link]{chosen.dashboards_url}/[/link]")
+    table.add_row("  sign in as", MERCHANDISER)
+    table.add_row("  password", where_password_stands(chosen.home))
     table.add_row("Dagster", f"[link]{chosen.dagster_url}/[/link]")
     table.add_row("Metrics", f"[link]{chosen.api_url}/metrics[/link]")
     table.add_row("Data folder", str(chosen.home))

@@ -17,7 +17,7 @@ from lakefront.cli.machine import addresses
 from lakefront.demo import rounds
 from lakefront.demo.report import Report
 from lakefront.demo.stage import Stage
-from lakefront.demo.steps import MERCHANDISER, Demo, Options
+from lakefront.demo.steps import Demo, Options
 from lakefront.runtime import machine
 from lakefront.settings import data_folder, settings
 
@@ -64,7 +64,7 @@ async def _until_stopped(options: Options, found: Report, console: Console, *, o
     was_running = machine.current_supervisor() is not None
     try:
         await _run(options, found, console)
-        _tell(found, console, file)
+        _tell(found, console, file, serves=not once or was_running)
         if not once:
             console.print("\n[bold]The shop serves until Ctrl-C.[/]")
             with contextlib.suppress(asyncio.CancelledError):
@@ -95,12 +95,13 @@ async def _run(options: Options, found: Report, console: Console) -> None:
         found.seconds = time.monotonic() - began
 
 
-def _tell(found: Report, console: Console, file: Path | None) -> None:
+def _tell(found: Report, console: Console, file: Path | None, *, serves: bool) -> None:
+    """Show the report, and where to look on: addresses only of what goes on serving."""
     found.show(console)
     if file is not None:
         found.write(file)
         console.print(f"report written to {file}")
-    where = addresses(settings())
-    where.add_row("Merchandiser", MERCHANDISER)
-    where.add_row("  password", f"merchandiser_password in {settings().home / 'secrets.json'}")
-    console.print(Panel.fit(where, title="Where to look", title_align="left"))
+    if serves:
+        console.print(Panel.fit(addresses(settings()), title="Where to look", title_align="left"))
+    else:
+        console.print("`lakefront up` starts the shop again with this data and says where to look.", markup=False)

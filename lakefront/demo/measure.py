@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
 from typing import Any
 
 import duckdb
@@ -16,14 +15,17 @@ import psycopg
 import pyarrow as pa
 
 from lakefront.artefacts import ModelStore
+from lakefront.clock import real_now
 from lakefront.lake import access, tables
+from lakefront.money import amounts_text, compared_by_currency, money_text
 from lakefront.settings import settings
+from models.recommendation.score import RecommendationModel
 
 SALES = ("confirmed", "processing", "shipped", "delivered")
 
 CORE_ORDERS = """
-SELECT count(*), coalesce(sum(total) FILTER (WHERE status = ANY(%(sales)s)), 0)
-  FROM orders WHERE placed_at <= %(as_of)s
+SELECT currency, count(*), sum(total) FILTER (WHERE status = ANY(%(sales)s))
+  FROM orders WHERE placed_at <= %(as_of)s GROUP BY currency
 """
 OUTBOX_LEFT = "SELECT count(*) FROM outbox"
 
@@ -31,8 +33,10 @@ BRONZE_ORDERS = """
 SELECT count(DISTINCT key) FROM bronze_events WHERE event_type = 'commerce.order.placed.v1' AND occurred_at <= ?
 """
 GOLD_ORDERS = """
-SELECT count(*), coalesce(sum(total) FILTER (WHERE is_sale), 0), max(placed_at) FROM gold_orders WHERE placed_at <= ?
+SELECT currency, count(*), sum(total) FILTER (WHERE is_sale) FROM gold_orders WHERE placed_at <= ? GROUP BY currency
 """
+GOLD_NEWEST = "SELECT max(placed_at) FROM gold_orders"
+GOLD_DAYS = "SELECT min(day), max(day), count(*) FROM gold_days"
 BRONZE_CLICKS = """
 SELECT count(DISTINCT event_id) FROM bronze_events WHERE event_type LIKE 'storefront.%' AND starts_with(key, ?)
 """
@@ -85,13 +89,13 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """Orders, revenue and events as each station has them."""
+    """Orders, revenue (by currency) and events as each station has them."""
 
     orders_core: int
     orders_bronze: int
     orders_gold: int
-    revenue_core: str
-    revenue_gold: str
+    revenue_core: dict[str, str]
+    revenue_gold: dict[str, str]
     events_accepted: int
     events_bronze: int
     duplicates_bronze: int
@@ -102,12 +106,16 @@ class Reconciliation:
         if not self.orders_core == self.orders_bronze == self.orders_gold:
             found.append(f"orders: core {self.orders_core}, bronze {self.orders_bronze}, gold {self.orders_gold}")
         if self.revenue_core != self.revenue_gold:
-            found.append(f"revenue: core {self.revenue_core}, gold {self.revenue_gold}")
+            found.append(f"revenue: core {amounts_text(self.revenue_core)}, gold {amounts_text(self.revenue_gold)}")
         if self.events_accepted != self.events_bronze:
             found.append(f"clicks: accepted {self.events_accepted}, bronze {self.events_bronze}")
         if self.duplicates_bronze:
             found.append(f"{self.duplicates_bronze} rows stand twice in bronze")
         return found
+
+    def as_document(self) -> dict[str, Any]:
+        """As the report's JSON carries it."""
+        return asdict(self) | compared_by_currency(self.revenue_core, self.revenue_gold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +137,37 @@ class FraudFigures:
     auc: float
     average_precision: float
     declined: int
+    """Orders, honest ones too."""
+    frauds_declined: int = 0
+    frauds_held: int = 0
+    """Frauds that a person was asked about."""
+
+    @property
+    def frauds_in_words(self) -> str:
+        """What became of the frauds at checkout."""
+        return f"{self.frauds_declined} declined, {self.frauds_held} held for a person, {self.frauds_let_through} let through"
+
+    @property
+    def frauds_let_through(self) -> int:
+        return self.frauds - self.frauds_declined - self.frauds_held
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessDays:
+    """The days of trade in gold, by the shop's own clock, which a simulation moves ahead of the calendar."""
+
+    first: date
+    last: date
+    days: int
+    simulated: bool
+
+    def __str__(self) -> str:
+        return f"{self.first:%d %b %Y} – {self.last:%d %b %Y}"
 
 
 def lake() -> duckdb.DuckDBPyConnection:
-    """Bronze events and gold orders as they stand now."""
-    return access.connect([tables.EVENTS, tables.GOLD_ORDERS])
+    """Bronze events, gold orders and days as they stand now."""
+    return access.connect([tables.EVENTS, tables.GOLD_ORDERS, tables.GOLD_DAYS])
 
 
 async def wait_for_bronze(clicks: int, prefix: str, seconds: float = 90.0) -> float:
@@ -165,18 +199,24 @@ def reconcile(accepted: int, prefix: str, *, up_to_gold: bool) -> Reconciliation
     with lake() as connection:
         as_of = END_OF_TIME
         if up_to_gold:
-            as_of = _row(connection.execute(GOLD_ORDERS, [END_OF_TIME]).fetchone())[2] or END_OF_TIME
-        orders_gold, revenue_gold, _ = _row(connection.execute(GOLD_ORDERS, [as_of]).fetchone())
+            as_of = _row(connection.execute(GOLD_NEWEST).fetchone())[0] or END_OF_TIME
+        orders_gold, revenue_gold = _by_currency(connection.execute(GOLD_ORDERS, [as_of]).fetchall())
         orders_bronze = _row(connection.execute(BRONZE_ORDERS, [as_of]).fetchone())[0]
         clicks = _row(connection.execute(BRONZE_CLICKS, [prefix]).fetchone())[0]
         duplicates = _row(connection.execute(DUPLICATES).fetchone())[0]
     with psycopg.connect(settings().database_url) as core:
-        found = core.execute(CORE_ORDERS, {"sales": list(SALES), "as_of": as_of}).fetchone()
-        orders_core, revenue_core = _row(found)
+        found = core.execute(CORE_ORDERS, {"sales": list(SALES), "as_of": as_of}).fetchall()
+        orders_core, revenue_core = _by_currency(found)
     return Reconciliation(
-        int(orders_core), int(orders_bronze), int(orders_gold), _cents(revenue_core), _cents(revenue_gold),
-        accepted, int(clicks), int(duplicates),
-    )  # fmt: skip
+        orders_core, int(orders_bronze), orders_gold, revenue_core, revenue_gold, accepted, int(clicks), int(duplicates)
+    )
+
+
+def business_days() -> BusinessDays | None:
+    """The days that gold has; None before it has any."""
+    with lake() as connection:
+        first, last, days = _row(connection.execute(GOLD_DAYS).fetchone())
+    return None if first is None else BusinessDays(first, last, int(days), last > real_now().date())
 
 
 def latencies(window: Window, click_to_feature_ms: list[float]) -> Latencies:
@@ -234,14 +274,21 @@ def fraud_figures(truth: pa.Table, window: Window) -> FraudFigures:
     labels = np.array([bool(is_fraud) for _, _, is_fraud in judged])
     scores = np.array([float(score) for score, _, _ in judged])
     declined = sum(action == "decline" for _, action, _ in judged)
+    frauds_declined, frauds_held = (
+        sum(action == wanted and bool(is_fraud) for _, action, is_fraud in judged) for wanted in ("decline", "review")
+    )
     if not labels.any() or labels.all():
-        return FraudFigures(len(labels), int(labels.sum()), float("nan"), float("nan"), declined)
+        return FraudFigures(
+            len(labels), int(labels.sum()), float("nan"), float("nan"), declined, frauds_declined, frauds_held
+        )
     return FraudFigures(
         len(labels),
         int(labels.sum()),
         round(float(roc_auc_score(labels, scores)), 4),
         round(float(average_precision_score(labels, scores)), 4),
         declined,
+        frauds_declined,
+        frauds_held,
     )
 
 
@@ -250,6 +297,15 @@ def champion_metrics(model: str) -> Mapping[str, float]:
     store = ModelStore()
     version = store.champion(model)
     return store.manifest(model, version).metrics if version else {}
+
+
+def products_known() -> frozenset[str]:
+    """Products that the recommendation model in force has learnt anything of; empty while there is none."""
+    store = ModelStore()
+    version = store.champion("recommendation")
+    if version is None:
+        return frozenset()
+    return frozenset(RecommendationModel.load(store.path("recommendation", version)).product_ids)
 
 
 def champions() -> dict[str, str | None]:
@@ -262,8 +318,10 @@ def _percentile(values: list[float], percent: float) -> float:
     return round(float(np.percentile(values, percent)), 1) if values else float("nan")
 
 
-def _cents(amount: Decimal) -> str:
-    return f"{Decimal(amount):.2f}"
+def _by_currency(rows: Sequence[tuple[Any, ...]]) -> tuple[int, dict[str, str]]:
+    """Orders in all, and revenue in each currency that a sale was made in."""
+    revenue = {currency: money_text(total, currency) for currency, _, total in rows if total is not None}
+    return sum(int(count) for _, count, _ in rows), revenue
 
 
 def _row(row: Any) -> tuple[Any, ...]:

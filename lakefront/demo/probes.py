@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,13 +83,17 @@ class Reaction:
         return self.before != self.after and bool(self.after)
 
 
-async def reaction_to_clicks(world: World) -> Reaction:
-    """Read a guest's recommendations, click products of another corner of the catalogue, read again within a second."""
+async def reaction_to_clicks(world: World, known: Collection[str]) -> Reaction:
+    """Read a guest's recommendations, click products of another corner of the catalogue, read again within a second.
+
+    Only ``known`` products are clicked: of those listed since the model was trained no click can tell it anything.
+    """
     visitor, session = stranger(9_999), world.shopping.new_session()
     before, _ = await _recommended(world, visitor, session)
     shown = [world.market.row_of[product] for product in before if product in world.market.row_of]
     seen = {int(world.market.category_of[row]) for row in shown[:5]}
-    elsewhere = [row for row, category in enumerate(world.market.category_of) if int(category) not in seen] or [0]
+    rows = [row for row, product in enumerate(world.market.product_ids) if product in known]
+    elsewhere = [row for row in rows if int(world.market.category_of[row]) not in seen] or rows or [0]
     corner = world.market.category_of[elsewhere[0]]
     clicked = [world.market.product_ids[row] for row in elsewhere if world.market.category_of[row] == corner][:3]
     began = time.perf_counter()

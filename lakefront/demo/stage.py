@@ -7,9 +7,14 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from lakefront.demo.report import Report, Step
+
+WIDEST_NAME = 26
+"""Of a step, so that what each took stands in one column."""
 
 
 class StepFailed(RuntimeError):
@@ -88,5 +93,12 @@ class Stage:
         if step.ok:
             self._held.add(step.name)
         mark = "[green]✓[/]" if step.ok else "[red]✗[/]"
-        self.console.print(f"{mark} [bold]{step.name}[/] [dim]{step.seconds:6.1f} s[/]  ", end="")
-        self.console.print(step.detail, markup=False, highlight=False)
+        head = f"{mark} [bold]{step.name:<{WIDEST_NAME}}[/] [dim]{step.seconds:7.1f} s[/]"
+        if not self.console.is_terminal:
+            # one line for each step, however long: a log is searched, not looked at
+            self.console.print(f"{head}  {escape(step.detail)}", highlight=False, soft_wrap=True)
+            return
+        line = Table.grid(padding=(0, 2, 0, 0))
+        line.add_column(no_wrap=True)
+        line.add_row(head, escape(step.detail))
+        self.console.print(line)

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from lakefront.clock import real_now
 from lakefront.demo import measure, probes, programs
-from lakefront.demo.measure import Latencies, Window
+from lakefront.demo.measure import Latencies, Reconciliation, Window
 from lakefront.demo.report import Pricing, Recommendations, Report
 from lakefront.demo.stage import Live, StepFailed
+from lakefront.money import amounts_text
 from lakefront.runtime import machine
-from lakefront.secrets import secrets
+from lakefront.secrets import MERCHANDISER, secrets
 from lakefront.settings import settings
 from simulator.client import API, Client
 from simulator.truth import TruthFile
@@ -28,7 +29,6 @@ MOST_FALLBACKS = 0.05
 """A latency of decisions that were not made as they should be says nothing."""
 MODELS_LIVE_SECONDS = 60.0
 APPROVED_AT_ONCE = 12
-MERCHANDISER = "merchandiser@lakefront.example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +129,13 @@ class Demo:
         now = measure.champions()
         changed = [model for model in now if now[model] != before[model]]
         kept = [model for model in now if now[model] == before[model] and now[model]]
-        parts = [f"new in force: {', '.join(changed)}" if changed else "no challenger was better"]
+        parts = [
+            f"new models in force: {', '.join(changed)}" if changed else "no new model was better than the one in force"
+        ]
         if kept:
-            parts.append(f"stays: {', '.join(kept)}")
+            parts.append(f"as before: {', '.join(kept)}")
         if missing := [model for model in now if now[model] is None]:
-            parts.append(f"still without: {', '.join(missing)}")
+            parts.append(f"too little data yet for: {', '.join(missing)}")
         return "; ".join(parts)
 
     async def close_the_books(self, live: Live) -> str:
@@ -143,18 +145,28 @@ class Demo:
         return await self.reconcile(live, up_to_gold=False)
 
     async def reconcile(self, live: Live, *, up_to_gold: bool = True) -> str:
-        """Compare core, bronze and gold."""
+        """Compare core, bronze and gold.
+
+        ``up_to_gold`` leaves out what was ordered after the newest order of gold. That tells nothing of older orders that
+        changed or were imported since gold was made, so where the stations differ gold is brought up to date first.
+        """
         await self._caught_up(live)
         live.say("comparing core, bronze and gold")
-        accepted, prefix = self.client.traffic.events_accepted, self.world.shopping.session_prefix
-        found = await asyncio.to_thread(measure.reconcile, accepted, prefix, up_to_gold=up_to_gold)
+        found, renewed = await self._compared(up_to_gold=up_to_gold), ""
+        if up_to_gold and found.faults():
+            live.say("gold is behind the core: bringing it up to date")
+            await programs.lakefront("pipeline", "run", "--data-only", log=self.log, say=live.say, niced=True)
+            found, renewed = await self._compared(up_to_gold=True), "; gold was behind and took them in first"
         self._report.reconciliation = found
+        self._report.business_days = await asyncio.to_thread(measure.business_days)
         if faults := found.faults():
             raise StepFailed("; ".join(faults))
-        return (
-            f"{found.orders_core:,} orders worth {found.revenue_core} and {found.events_accepted:,} clicks, "
-            "the same everywhere"
-        )
+        clicks = f" and {found.events_accepted:,} clicks of this run" if found.events_accepted else ""
+        return f"{found.orders_core:,} orders worth {amounts_text(found.revenue_core)}{clicks}, the same everywhere{renewed}"
+
+    async def _compared(self, *, up_to_gold: bool) -> Reconciliation:
+        accepted, prefix = self.client.traffic.events_accepted, self.world.shopping.session_prefix
+        return await asyncio.to_thread(measure.reconcile, accepted, prefix, up_to_gold=up_to_gold)
 
     async def measure_under_traffic(self, live: Live) -> str:
         """Visits at a walking pace while decisions and probes are timed."""
@@ -215,7 +227,8 @@ class Demo:
     async def react(self, live: Live) -> str:
         """Recommendations before a click, and within a second after it."""
         await self._models_live(live)
-        reaction = await probes.reaction_to_clicks(self.world)
+        known = await asyncio.to_thread(measure.products_known)
+        reaction = await probes.reaction_to_clicks(self.world, known)
         self._report.recommendations.changed_after_click = reaction.changed
         if not reaction.changed:
             raise StepFailed(f"the recommendations stayed as they were ({reaction.strategy})")
@@ -264,7 +277,7 @@ class Demo:
             raise StepFailed(f"AUC {found.auc:.3f} on {found.orders} orders with {found.frauds} frauds is not above .9")
         return (
             f"AUC {found.auc:.3f}, average precision {found.average_precision:.3f} on {found.orders} orders "
-            f"with {found.frauds} frauds, {found.declined} declined"
+            f"with {found.frauds} frauds: {found.frauds_in_words}"
         )
 
     async def judge_prices(self, live: Live) -> str:

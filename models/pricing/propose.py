@@ -115,6 +115,7 @@ def _situations(
                 available=None if available is None else float(available),
                 elasticity=estimated.mean,
                 elasticity_sd=estimated.sd,
+                shop_elasticity=elasticities.overall.mean,
             )
         )
     return situations

@@ -25,6 +25,8 @@ class Situation:
     """Stock; None: not known."""
     elasticity: float
     elasticity_sd: float
+    shop_elasticity: float | None = None
+    """Of all categories together; None: not known."""
 
 
 def reasons(
@@ -73,4 +75,7 @@ def _buyers(situation: Situation) -> str:
     lost = 1 - 1.1**situation.elasticity
     kind = "weakly" if situation.elasticity > -1 else ("strongly" if situation.elasticity < -2.5 else "noticeably")
     where = situation.category or "this category"
-    return f"Buyers in {where} react {kind} to price: 10% dearer sells about {lost:.0%} less."
+    alike = situation.shop_elasticity is not None and abs(1 - 1.1**situation.shop_elasticity - lost) < 0.005
+    # what was learnt from the whole shop is not told as if it had been seen in this category
+    who = f"Buyers in {where}, like those of the whole shop, react" if alike else f"Buyers in {where} react"
+    return f"{who} {kind} to price: 10% dearer sells about {lost:.0%} less."

@@ -7,6 +7,7 @@ second reading, and an order of the first reading must be in the core.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -14,20 +15,27 @@ from typing import Any
 from lakefront.contracts.commerce import OrderPlaced
 from lakefront.lake.access import connect
 from lakefront.lake.tables import EVENTS, GOLD_ORDERS
+from lakefront.money import compared_by_currency, money_text
 from lakefront.settings import settings
 
-_CORE_ORDERS = "SELECT id::text, total, status IN ('confirmed', 'processing', 'shipped', 'delivered') FROM orders"
+_CORE_ORDERS = """
+SELECT id::text, currency, total, status IN ('confirmed', 'processing', 'shipped', 'delivered') FROM orders
+"""
 _WAITING = "SELECT DISTINCT envelope::jsonb ->> 'key' FROM outbox"
 _BRONZE_ORDERS = "SELECT DISTINCT key FROM bronze_events WHERE event_type = ?"
-_GOLD_ORDERS = "SELECT order_id, total, is_sale FROM gold_orders"
+_GOLD_ORDERS = "SELECT order_id, currency, total, is_sale FROM gold_orders"
 _DUPLICATES = """
 SELECT (SELECT count(*) - count(DISTINCT event_id) FROM bronze_events WHERE stream = 'commerce')
      + (SELECT coalesce(sum(copies - 1), 0)
           FROM (SELECT count(*) AS copies FROM bronze_events GROUP BY stream, "partition", "offset"))
 """
 _TOTALS = """
-SELECT count(*), count(*) FILTER (WHERE stream = 'clicks') FROM bronze_events
+SELECT count(*), count(*) FILTER (WHERE event_type LIKE 'storefront.%') FROM bronze_events
 """
+
+
+Orders = dict[str, tuple[str, Decimal, bool]]
+"""By id: currency, total, and whether it counts as revenue."""
 
 
 class CoreDatabaseUnreachable(RuntimeError):
@@ -36,16 +44,17 @@ class CoreDatabaseUnreachable(RuntimeError):
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """Core, bronze and gold side by side. ``missing`` and ``unknown`` are order ids, a few of them."""
+    """Core, bronze and gold side by side; revenue by currency. ``missing`` and ``unknown`` are order ids, a few of them."""
 
     orders_core: int
     orders_waiting: int
     orders_bronze: int
     orders_gold: int
-    revenue_core: str
-    revenue_gold: str
+    revenue_core: dict[str, str]
+    revenue_gold: dict[str, str]
     events_bronze: int
     clicks_bronze: int
+    """What shoppers' clients sent: events of the storefront, whoever sent them."""
     duplicates_bronze: int
     missing_in_bronze: list[str] = field(default_factory=list)
     unknown_in_core: list[str] = field(default_factory=list)
@@ -62,7 +71,8 @@ class Reconciliation:
         return not (self.missing_in_gold or self.different_in_gold) and self.revenue_core == self.revenue_gold
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"bronze_holds": self.bronze_holds, "gold_holds": self.gold_holds}
+        revenue = compared_by_currency(self.revenue_core, self.revenue_gold)
+        return asdict(self) | revenue | {"bronze_holds": self.bronze_holds, "gold_holds": self.gold_holds}
 
 
 def reconcile(lake_uri: str | None = None) -> Reconciliation:
@@ -71,7 +81,7 @@ def reconcile(lake_uri: str | None = None) -> Reconciliation:
     core, waiting = _core()
     with connect((EVENTS, GOLD_ORDERS), lake_uri) as lake:
         after = {key for (key,) in lake.execute(_BRONZE_ORDERS, [OrderPlaced.event_type]).fetchall()}
-        gold = {row[0]: (row[1], row[2]) for row in lake.execute(_GOLD_ORDERS).fetchall()}
+        gold = {order: tuple(row) for order, *row in lake.execute(_GOLD_ORDERS).fetchall()}
         duplicates = int(lake.execute(_DUPLICATES).fetchall()[0][0])
         events, clicks = lake.execute(_TOTALS).fetchall()[0]
     settled = core.keys() - waiting
@@ -98,20 +108,25 @@ def _bronze_orders(lake_uri: str | None) -> set[str]:
         return {key for (key,) in lake.execute(_BRONZE_ORDERS, [OrderPlaced.event_type]).fetchall()}
 
 
-def _core() -> tuple[dict[str, tuple[Decimal, bool]], set[str]]:
-    """The core's orders (total, counts as revenue) and the keys of events that wait in the outbox, in one snapshot."""
+def _core() -> tuple[Orders, set[str]]:
+    """The core's orders and the keys of events that wait in the outbox, in one snapshot."""
     import psycopg
 
     try:
         with psycopg.connect(settings().database_url, connect_timeout=5) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
-            orders = {order: (total, is_sale) for order, total, is_sale in connection.execute(_CORE_ORDERS).fetchall()}
+            orders = {order: tuple(row) for order, *row in connection.execute(_CORE_ORDERS).fetchall()}
             waiting = {key for (key,) in connection.execute(_WAITING).fetchall()}
     except psycopg.OperationalError as error:
         raise CoreDatabaseUnreachable(f"PostgreSQL did not answer: {error}") from error
     return orders, waiting
 
 
-def _revenue(orders: Any) -> str:
-    return format(sum((total for total, is_sale in orders if is_sale), Decimal()).quantize(Decimal("0.01")), "f")
+def _revenue(orders: Iterable[tuple[str, Decimal, bool]]) -> dict[str, str]:
+    """Revenue in each currency that a sale was made in."""
+    found: dict[str, Decimal] = {}
+    for currency, total, is_sale in orders:
+        if is_sale:
+            found[currency] = found.get(currency, Decimal()) + total
+    return {currency: money_text(found[currency], currency) for currency in sorted(found)}

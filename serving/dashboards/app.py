@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Form, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
-from fastapi.templating import Jinja2Templates
 
 from lakefront.settings import settings
-from serving.dashboards.core_client import CoreAway, CoreClient, CoreRefused
+from serving.dashboards.core_client import CoreClient, CoreRefused
 from serving.dashboards.overview import Overview, OverviewReader
-from serving.dashboards.session import ROLES, NotSignedIn, SignedIn, forget, remember, signed_in
+from serving.dashboards.pages import HERE, page
+from serving.dashboards.problems import install_problem_pages
+from serving.dashboards.proposals import told
+from serving.dashboards.session import ROLES, SignedIn, forget, remember, said, say, signed_in
 
-HERE = Path(__file__).parent
-PROPOSALS_SHOWN = 50
-
-templates = Jinja2Templates(HERE / "templates")
-templates.env.filters["percent"] = lambda share, digits=1: "–" if share is None else f"{share * 100:.{digits}f} %"
-templates.env.filters["change"] = lambda factor: f"{(factor - 1) * 100:+.1f} %"
-templates.env.filters["number"] = lambda value: "–" if value is None else f"{value:,}"
-templates.env.filters["amount"] = lambda value: "–" if value is None else f"{value:,.2f}"
+PROPOSALS_SHOWN, PROPOSALS_FIRST = 50, 5
+MOST_COUNTED = 200
+"""The longest page that the core gives."""
+Status = Literal["pending", "approved", "rejected", "superseded"]
 
 
 @asynccontextmanager
@@ -42,8 +39,7 @@ def create_app() -> FastAPI:
         title="Lakefront for merchandisers", lifespan=_lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    app.add_exception_handler(NotSignedIn, _to_login)
-    app.add_exception_handler(CoreAway, _core_away)
+    install_problem_pages(app)
     app.get("/health/live")(live)
     app.get("/login", response_class=HTMLResponse)(login_page)
     app.post("/login", response_class=HTMLResponse)(log_in)
@@ -59,19 +55,9 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-async def _to_login(request: Request, _error: Exception) -> Response:
-    return RedirectResponse("/login", status_code=303)
-
-
-async def _core_away(request: Request, error: Exception) -> Response:
-    return templates.TemplateResponse(
-        request, "problem.html", {"message": str(error), "session": None}, status_code=503
-    )
-
-
 async def login_page(request: Request) -> Response:
     """The form to sign in with."""
-    return templates.TemplateResponse(request, "login.html", {"message": None, "session": None})
+    return page(request, None, "login.html")
 
 
 async def log_in(request: Request, email: Annotated[str, Form()], password: Annotated[str, Form()]) -> Response:
@@ -79,11 +65,10 @@ async def log_in(request: Request, email: Annotated[str, Form()], password: Anno
     try:
         session = await request.app.state.core.sign_in(email, password)
     except CoreRefused as refused:
-        context = {"message": str(refused), "session": None, "email": email}
-        return templates.TemplateResponse(request, "login.html", context, status_code=refused.status)
+        return page(request, None, "login.html", status_code=refused.status, message=str(refused), email=email)
     if session.role not in ROLES:
-        context = {"message": "These pages are for merchandisers; this account is not one.", "session": None}
-        return templates.TemplateResponse(request, "login.html", context, status_code=403)
+        message = "These pages are for merchandisers; this account is not one."
+        return page(request, None, "login.html", status_code=403, message=message)
     answer = RedirectResponse("/", status_code=303)
     remember(answer, session)
     return answer
@@ -96,41 +81,44 @@ async def log_out(request: Request) -> Response:
     return answer
 
 
-async def overview_page(request: Request) -> Response:
+async def overview_page(request: Request, currency: str = "") -> Response:
     """Today's figures from gold, and the first proposals that wait for a decision."""
     session = signed_in(request)
-    overview: Overview = await run_in_threadpool(request.app.state.overview.read)
-    body, session = await _proposals(request, session, "pending", 5)
-    return _page(request, session, "overview.html", overview=overview, proposals=body["items"])
+    overview: Overview = await run_in_threadpool(request.app.state.overview.read, currency)
+    body, session = await _proposals(request, session, "pending", MOST_COUNTED)
+    waiting = f"{len(body['items'])}{' or more' if body.get('next_cursor') else ''}"
+    return page(
+        request, session, "overview.html", overview=overview, proposals=body["items"][:PROPOSALS_FIRST], waiting=waiting
+    )
 
 
-async def prices_page(request: Request, status: str = "pending", said: str = "", cursor: str = "") -> Response:
-    """Price proposals by status, each with its reason."""
+async def prices_page(request: Request, status: Status = "pending", cursor: str = "") -> Response:
+    """Price proposals by status, each with its reason, and once what became of the last decision."""
     session = signed_in(request)
-    overview: Overview = await run_in_threadpool(request.app.state.overview.read)
     body, session = await _proposals(request, session, status, PROPOSALS_SHOWN, cursor)
-    return _page(
-        request, session, "prices.html", overview=overview, proposals=body["items"], status=status, said=said,
+    response = page(
+        request, session, "prices.html", proposals=body["items"], status=status, said=said(request),
         next_cursor=body.get("next_cursor"), limit=settings().price_change_limit,
     )  # fmt: skip
+    say(response, None)
+    return response
 
 
-async def decide(request: Request, proposal_id: str, verdict: str) -> Response:
+async def decide(request: Request, proposal_id: str, verdict: Literal["approve", "reject"]) -> Response:
     """Approve or reject a proposal through the core; the price in the shop changes with an approval."""
     session = signed_in(request)
-    if verdict not in ("approve", "reject"):
-        return RedirectResponse("/prices?said=A proposal can be approved or rejected.", status_code=303)
     core: CoreClient = request.app.state.core
     try:
         answer, session = await core.call(session, "POST", f"/pricing/proposals/{proposal_id}/{verdict}")
         if verdict == "approve":
-            said = f"Approved: the price in the shop is now {answer['price']}."
+            outcome = f"Approved: the price in the shop is now {answer['price']} {answer['currency']}."
         else:
-            said = "Rejected: the price in the shop stays."
+            outcome = "Rejected: the price in the shop stays."
     except CoreRefused as refused:
-        said = str(refused)
-    response = RedirectResponse(request.url_for("prices_page").include_query_params(said=said), status_code=303)
+        outcome = str(refused)
+    response = RedirectResponse("/prices", status_code=303)
     remember(response, session)
+    say(response, outcome)
     return response
 
 
@@ -141,11 +129,5 @@ async def _proposals(
     parameters: dict[str, str] = {"status": status, "limit": str(limit)}
     if cursor:
         parameters["cursor"] = cursor
-    return await core.call(session, "GET", "/pricing/proposals", params=parameters)
-
-
-def _page(request: Request, session: SignedIn, template: str, **context: Any) -> Response:
-    addresses = {"api": f"{settings().api_url}/docs", "dagster": settings().dagster_url}
-    response = templates.TemplateResponse(request, template, {"session": session, "addresses": addresses, **context})
-    remember(response, session)
-    return response
+    body, session = await core.call(session, "GET", "/pricing/proposals", params=parameters)
+    return body | {"items": [told(proposal) for proposal in body["items"]]}, session

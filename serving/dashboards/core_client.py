@@ -39,7 +39,7 @@ class CoreClient:
         tokens = await self._request("POST", "/auth/login", json={"email": email, "password": password})
         session = SignedIn(email, "", tokens["access_token"], tokens["refresh_token"])
         profile = await self._request("GET", "/users/profile", token=session.access_token)
-        return replace(session, role=profile["role"])
+        return replace(session, role=profile["role"], user_id=profile["user_id"])
 
     async def call(
         self, session: SignedIn, method: str, path: str, **arguments: Any

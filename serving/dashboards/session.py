@@ -18,6 +18,8 @@ from lakefront.secrets import secrets
 from lakefront.settings import settings
 
 COOKIE = "lakefront_dashboard"
+SAID_COOKIE = "lakefront_dashboard_said"
+SAID_SECONDS = 60
 ROLES = frozenset({"merchandiser", "admin"})
 
 
@@ -29,6 +31,8 @@ class SignedIn:
     role: str
     access_token: str
     refresh_token: str
+    user_id: str = ""
+    """As histories name the account."""
 
 
 class NotSignedIn(Exception):
@@ -51,6 +55,30 @@ def remember(response: Response, session: SignedIn) -> None:
 def forget(response: Response) -> None:
     """Sign out."""
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+
+
+def say(response: Response, outcome: str | None) -> None:
+    """Let the next page tell an outcome; None: it has been told. Signed, so that a link cannot put words on the page."""
+    if outcome is None:
+        response.delete_cookie(SAID_COOKIE, httponly=True, samesite="strict")
+        return
+    claims = {"said": outcome, "exp": real_now() + timedelta(seconds=SAID_SECONDS)}
+    response.set_cookie(
+        SAID_COOKIE,
+        jwt.encode(claims, secrets().session_key, algorithm="HS256"),
+        max_age=SAID_SECONDS,
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def said(request: Request) -> str:
+    """What the page before wanted told; empty when nothing, or when it is not from us."""
+    try:
+        claims = jwt.decode(request.cookies.get(SAID_COOKIE, ""), secrets().session_key, algorithms=["HS256"])
+    except jwt.InvalidTokenError:
+        return ""
+    return str(claims.get("said", ""))
 
 
 def signed_in(request: Request) -> SignedIn:

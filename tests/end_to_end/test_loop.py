@@ -107,4 +107,4 @@ def test_gold_tells_what_the_core_tells(traded: tuple[World, int], shop: Setting
     found = measure.reconcile(accepted, world.shopping.session_prefix, up_to_gold=False)
     assert found.faults() == []
     assert found.orders_gold > 10
-    assert float(found.revenue_gold) > 0
+    assert float(found.revenue_gold["USD"]) > 0

@@ -89,9 +89,15 @@ def test_reasons_are_figures_and_a_sentence() -> None:
     assert reasons["days_of_stock"] == pytest.approx(250, rel=0.2)
     assert reasons["expected_units_change"] > 0 and reasons["expected_margin_change"] > 0
     assert "would last" in reasons["text"] and "more than needed" in reasons["text"]
-    assert "Buyers in keen react strongly to price: 10% dearer sells about 32% less." in reasons["text"]
+    known = "Buyers in keen, like those of the whole shop, react strongly to price: 10% dearer sells about 32% less."
+    assert known in reasons["text"], "nothing was learnt of keen itself, and the sentence says so"
     price = f"{20 * row['factor']:.2f} USD"
     assert f"Lowering the price by {1 - row['factor']:.0%} to {price}" in reasons["text"]
+
+
+def test_what_was_learnt_of_a_category_itself_is_told_of_it_alone() -> None:
+    text = proposals(loyal=("dull", 5.0, 0.85, 200))["loyal"]["reasons"]["text"]
+    assert "Buyers in dull react noticeably to price: 10% dearer sells about 11% less." in text
 
 
 def test_the_most_valuable_come_first_and_no_more_than_a_person_reads() -> None:

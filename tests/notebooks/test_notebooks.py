@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 
 from lakefront.ids import new_id
 from lakefront.lake.access import replace
-from lakefront.lake.tables import GOLD_DAYS, GOLD_PRODUCT_DAYS, INTERACTIONS, RECOMMENDATIONS, Table
+from lakefront.lake.tables import GOLD_DAYS, GOLD_ORDERS, GOLD_PRODUCT_DAYS, INTERACTIONS, RECOMMENDATIONS, Table
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -59,6 +59,8 @@ def small_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(RECOMMENDATIONS, decisions, lake)
     days = [START.date() + timedelta(days=number) for number in range(DAYS)]
     write(GOLD_DAYS, [a_day(day) for day in days], lake)
+    orders = [("USD", "50.50"), ("USD", "7.00"), ("GBP", "1000.00")]
+    write(GOLD_ORDERS, [an_order(day, *order) for day in days for order in orders], lake)
     write(GOLD_PRODUCT_DAYS, [a_product_day(day, number) for day in days for number in range(PRODUCTS)], lake)
     return home
 
@@ -67,6 +69,13 @@ def a_day(day: date) -> dict[str, Any]:
     return {
         "day": day, "orders": 5, "revenue": Decimal("50.50"), "sessions": 20, "conversion": 0.25, "declined": 0,
         "reviewed": 0, "average_order_value": 10.1,
+    }  # fmt: skip
+
+
+def an_order(day: date, currency: str, total: str) -> dict[str, Any]:
+    return {
+        "order_id": f"{day}-{currency}-{total}", "placed_date": day, "currency": currency, "total": Decimal(total),
+        "is_sale": True, "units": 1,
     }  # fmt: skip
 
 
@@ -88,6 +97,13 @@ def test_a_notebook_runs_on_a_lake_and_its_figures_hold(path: Path, small_lake: 
     environment = inherited | {"LAKEFRONT_HOME": str(small_lake), "PYTHONPATH": root}
     client = NotebookClient(notebook, timeout=180, kernel_name="python3", resources={"metadata": {"path": root}})
     client.execute(env=environment)
+    said = [
+        output.get("text")
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if output.get("name") == "stderr"
+    ]
+    assert said == [], "a reader would ask what is wrong"
     printed = notebook.cells[-1].outputs[0]["text"]
     figures, _, demand = printed.partition("} ")
     recommendation = eval(figures + "}", {"nan": float("nan")})

@@ -21,7 +21,7 @@ from pipelines.compaction import WORTHWHILE_FILES, compact_closed_dates
 from pipelines.spark.progress import changes_since
 
 CORE_ORDER = """
-INSERT INTO orders (id, status, currency, total, placed_at, updated_at) VALUES (%s, %s, 'USD', %s, %s, %s)
+INSERT INTO orders (id, status, currency, total, placed_at, updated_at) VALUES (%s, %s, %s, %s, %s, %s)
 """
 WAITING = "INSERT INTO outbox (partition, envelope) VALUES (0, %s)"
 
@@ -34,14 +34,21 @@ def core(new_database: Callable[..., str], migrated_template: str, settings_with
         yield connection
 
 
-def take(core: psycopg.Connection, order_id: UUID, when: Any, total: str = "12.50", status: str = "confirmed") -> None:
-    core.execute(CORE_ORDER, [order_id, status, Decimal(total), when, when])
+def take(
+    core: psycopg.Connection,
+    order_id: UUID,
+    when: Any,
+    total: str = "12.50",
+    status: str = "confirmed",
+    currency: str = "USD",
+) -> None:
+    core.execute(CORE_ORDER, [order_id, status, currency, Decimal(total), when, when])
 
 
 def gold_of(rows: list[tuple[UUID, str, bool]], when: Any) -> None:
     """Publish these orders (id, total, is_sale) as gold."""
     found = [
-        {"order_id": str(order), "total": Decimal(total), "is_sale": is_sale, "placed_at": when}
+        {"order_id": str(order), "currency": "USD", "total": Decimal(total), "is_sale": is_sale, "placed_at": when}
         for order, total, is_sale in rows
     ]
     replace(GOLD_ORDERS, pa.Table.from_pylist(found, schema=GOLD_ORDERS.schema))
@@ -57,7 +64,22 @@ def test_the_same_orders_everywhere_reconcile(core: psycopg.Connection, trade: A
     found = reconcile()
     assert found.bronze_holds and found.gold_holds
     assert (found.orders_core, found.orders_bronze, found.orders_gold, found.duplicates_bronze) == (2, 2, 2, 0)
-    assert found.revenue_core == found.revenue_gold == "12.50"
+    assert found.revenue_core == found.revenue_gold == {"USD": "12.50"}
+
+
+def test_revenue_is_compared_in_each_currency(core: psycopg.Connection, trade: Any, moment: Any) -> None:
+    """The same number in another currency is not the same amount, and no sum of both hides it."""
+    orders = [trade.order(moment(0), [(new_id(), 1, "12.50")]) for _ in range(2)]
+    trade.commit()
+    take(core, orders[0], moment(0))
+    take(core, orders[1], moment(0), currency="GBP")
+    gold_of([(order, "12.50", True) for order in orders], moment(0))
+    found = reconcile()
+    assert (found.revenue_core, found.revenue_gold) == ({"GBP": "12.50", "USD": "12.50"}, {"USD": "25.00"})
+    assert found.different_in_gold == [str(orders[1])]
+    assert not found.gold_holds
+    document = found.as_dict()
+    assert (document["currency"], document["revenue_by_currency"]["GBP"]) == ("USD", {"core": "12.50", "gold": "0.00"})
 
 
 def test_an_order_that_never_arrived_is_named(core: psycopg.Connection, trade: Any, moment: Any) -> None:

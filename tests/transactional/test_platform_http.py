@@ -111,6 +111,27 @@ async def test_the_documentation_needs_no_foreign_host(client: httpx.AsyncClient
             assert (await client.get(asset)).status_code == 200
 
 
+async def test_the_first_address_leads_to_the_documentation(client: httpx.AsyncClient) -> None:
+    browser = await client.get("/", headers={"Accept": "text/html,*/*"})
+    assert (browser.status_code, browser.headers["location"]) == (307, "/docs")
+    program = (await client.get("/")).json()
+    for name in ("documentation", "openapi", "health"):
+        assert (await client.get(program[name])).status_code == 200
+
+
+async def test_the_documentation_names_paths_that_exist_and_asks_no_token_of_who_wants_one(
+    client: httpx.AsyncClient,
+) -> None:
+    document = (await client.get("/openapi.json")).json()
+    for method, path in re.findall(r"`(POST|GET) (/\S+)`", document["info"]["description"]):
+        assert method.lower() in document["paths"][path]
+    for path in ("/api/v1/auth/register", "/api/v1/auth/login"):
+        operation = document["paths"][path]["post"]
+        assert "security" not in operation
+        assert "X-Session-Id" in str(operation["parameters"])
+    assert document["paths"]["/api/v1/orders"]["post"]["security"]
+
+
 async def test_every_operation_is_described(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     for path, operations in document["paths"].items():

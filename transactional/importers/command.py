@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import psycopg
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from lakefront.money import amounts_text
 from lakefront.settings import settings
 from transactional.importers.online_retail import import_log
 from transactional.importers.online_retail_log import REASONS, BadLog
@@ -68,8 +70,13 @@ def show(summary: dict[str, Any]) -> None:
     console.print(table)
     console.print(
         f"{taken['products']:,} products with {taken['prices']:,} prices, {taken['customers']:,} customers, "
-        f"{taken['orders']:,} orders over {taken['orders_total']} {taken['currency']}, {taken['events']:,} events."
+        f"{taken['orders']:,} orders over {amounts_text({taken['currency']: taken['orders_total']})}, "
+        f"{taken['events']:,} events."
     )
+    # a shop that imported before this was counted has no such entry
+    if unknown := summary.get("unknown_countries"):
+        named = ", ".join(f"{name} ({customers:,})" for name, customers in unknown.items())
+        console.print(f"[yellow]taken without a country, as these are not known (customers): {escape(named)}[/yellow]")
 
 
 def _amount(text: str) -> str:

@@ -9,10 +9,17 @@ _CODES = {
     "Lebanon": "LB", "Lithuania": "LT", "Malta": "MT", "Netherlands": "NL", "Nigeria": "NG", "Norway": "NO",
     "Poland": "PL", "Portugal": "PT", "RSA": "ZA", "Saudi Arabia": "SA", "Singapore": "SG", "Spain": "ES",
     "Sweden": "SE", "Switzerland": "CH", "Thailand": "TH", "United Arab Emirates": "AE", "United Kingdom": "GB",
-    "USA": "US", "West Indies": None, "Bermuda": "BM",
+    "USA": "US", "Bermuda": "BM",
+    # these the logs write where they name no country
+    "Channel Islands": None, "European Community": None, "Unspecified": None, "West Indies": None,
 }  # fmt: skip
 
 
 def country_code(name: str | None) -> str | None:
     """The code of a country; None for what names none (Channel Islands, European Community, Unspecified)."""
     return _CODES.get(name or "")
+
+
+def is_known(name: str | None) -> bool:
+    """Whether this is how order logs write a country, or that they name none."""
+    return not name or name in _CODES

@@ -6,6 +6,7 @@ the same file again changes nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -23,7 +24,7 @@ from lakefront.ids import new_id
 from lakefront.money import money_text
 from transactional.importers import online_retail_rows as rows
 from transactional.importers import store
-from transactional.importers.countries import country_code
+from transactional.importers.countries import country_code, is_known
 from transactional.importers.departments import categories, department_of
 from transactional.importers.online_retail_log import BadLog, OnlineRetailLog, Tally, fingerprint, open_log
 from transactional.importers.online_retail_rows import Customer, PastOrder, Product
@@ -78,6 +79,7 @@ class _Import:
         self._events = 0
         self._products: dict[str, Product] = {}
         self._customers: dict[int, Customer] = {}
+        self._unknown_countries: Counter[str] = Counter()
 
     def run(self) -> dict[str, Any]:
         """Import everything; returns the summary."""
@@ -103,6 +105,7 @@ class _Import:
                 "currency": rows.CURRENCY,
                 "events": self._events,
             },
+            "unknown_countries": dict(self._unknown_countries.most_common()),
             "left_out": [{"reason": one.reason, **_tally(one)} for one in tallies if one.reason is not None],
             "file": {
                 "lines": sum(tally.lines for tally in tallies),
@@ -185,6 +188,8 @@ class _Import:
         for number, first_at, country in self._log.customers():
             customer = Customer(new_id(), uuid4(), number, rows.utc(first_at), country_code(country))
             self._customers[number] = customer
+            if not is_known(country):
+                self._unknown_countries[country] += 1
         customers = self._customers.values()
         self._copy(
             "users", ("id", "email", "country", "created_at"),

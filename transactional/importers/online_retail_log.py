@@ -172,7 +172,10 @@ def open_log(path: Path) -> Iterator[OnlineRetailLog]:
         connection.execute(_JUDGE)
         connection.execute(_TAKEN)
         if connection.execute("SELECT count(*) FROM taken").fetchone() == (0,):
-            raise BadLog(f"{path}: no line of it can be taken as a sale")
+            why = "; ".join(
+                f"{one.lines:,} × {REASONS[one.reason or '']}" for one in OnlineRetailLog(connection).tallies()
+            )
+            raise BadLog(f"{path}: no line of it can be taken as a sale: {why or 'it has no lines'}")
         yield OnlineRetailLog(connection)
 
 

@@ -12,7 +12,7 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from transactional.platform import authentication
 from transactional.platform.core import Core, core
@@ -24,9 +24,9 @@ DESCRIPTION = """
 The storefront of Lakefront. Prices are strings with the currency's own decimals, times are UTC, ids are UUIDv7, and lists
 page by `next_cursor`.
 
-**Try it**: open an account with `POST /auth/register`, press *Authorize* and paste the `access_token` of the answer, put a
-product into the cart and order it: the examples name a product that the shop has. Payment tokens such as `tok_visa` are
-accepted, `tok_decline_card` is declined. Without an account send any `X-Session-Id` of 8 characters or more.
+**Try it**: open an account with `POST /api/v1/auth/register`, press *Authorize* and paste the `access_token` of the answer,
+put a product into the cart and order it: the examples name a product that the shop has. Payment tokens such as `tok_visa`
+are accepted, `tok_decline_card` is declined. Without an account send any `X-Session-Id` of 8 characters or more.
 """
 ExampleProduct = Callable[[Core], Awaitable[str | None]]
 
@@ -42,6 +42,8 @@ _SECURITY: dict[Any, list[dict[str, list[str]]]] = {
     authentication.merchandiser: [{_TOKEN: []}, {_KEY: []}],
     authentication.internal: [{_KEY: []}],
 }
+# Where a caller comes without a token to be given one; only what X-Session-Id names plays a part there.
+_SIGNING_IN = ("/auth/register", "/auth/login")
 _SHOPPER_HEADERS = [
     {
         "name": "X-Session-Id",
@@ -103,7 +105,8 @@ def _who_may_call(document: dict[str, Any], route: APIRoute) -> None:
     for method in route.methods or ():
         operation = document["paths"][route.path_format][method.lower()]
         for dependency in asked:
-            operation["security"] = _SECURITY[dependency]
+            if not route.path_format.endswith(_SIGNING_IN):
+                operation["security"] = _SECURITY[dependency]
             if dependency in (authentication.caller, authentication.member):
                 operation["parameters"] = [*operation.get("parameters", ()), *_SHOPPER_HEADERS]
 
@@ -111,6 +114,14 @@ def _who_may_call(document: dict[str, Any], route: APIRoute) -> None:
 def serve_documentation(app: FastAPI, example_product: ExampleProduct) -> None:
     """The document, with a product of the shop in its examples, and pages that work where the network is closed."""
     app.mount(_ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")), name="documentation-assets")
+
+    @app.get("/", include_in_schema=False)
+    async def start(request: Request) -> Response:
+        """Where to begin: a browser is sent to the pages, a program is told the addresses."""
+        if "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse("/docs")
+        found = {"title": app.title, "documentation": "/docs", "openapi": "/openapi.json", "health": "/health/ready"}
+        return Response(orjson.dumps(found), media_type="application/json")
 
     @app.get("/openapi.json", include_in_schema=False)
     async def document(request: Request) -> Response:

@@ -242,7 +242,7 @@ def test_files_that_are_no_log_are_named_with_what_is_wrong(shop, tmp_path: Path
     assert "cannot be read as parquet" in refused("noise.parquet", b"noise")
     assert "only .parquet and .csv" in refused("book.xlsx", b"PK")
     assert "no column InvoiceNo, StockCode" in refused("other.csv", b"a,b\n1,2\n")
-    assert "no line of it can be taken" in refused("empty.csv", ",".join(COLUMNS).encode() + b"\n")
+    assert "it has no lines" in refused("empty.csv", ",".join(COLUMNS).encode() + b"\n")
     with pytest.raises(BadLog, match="cannot be read"):
         import_log(tmp_path / "absent.parquet", shop.url)
     assert counts(shop) == [(0, 0, 0, 0, 0, 0)]
@@ -258,6 +258,27 @@ def test_the_command_tells_what_it_took_and_what_is_wrong(shop, log_file: Path, 
     assert "nothing was changed" in second.output
     assert wrong.exit_code == 1
     assert "cannot be read" in " ".join(wrong.output.split())
+
+
+def test_a_file_of_bad_lines_alone_is_refused_with_the_reasons(shop, tmp_path: Path) -> None:
+    path = tmp_path / "bad.parquet"
+    pq.write_table(log_table([line for line in LINES if line[0] in ("C536005", "536007", "536008")]), path)
+    with pytest.raises(BadLog) as error:
+        import_log(path, shop.url)
+    assert "no line of it can be taken as a sale" in str(error.value)
+    for reason in ("cancelled", "no_customer", "no_quantity", "no_price"):
+        assert f"1 × {REASONS[reason]}" in str(error.value)
+
+
+def test_a_country_that_nobody_knows_is_told(shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "atlantis.parquet"
+    nowhere = ("536010", "22423", "REGENCY CAKESTAND 3 TIER", 1, at(7), 12.75, 17999, "Atlantis")
+    unnamed = ("536011", "22423", "REGENCY CAKESTAND 3 TIER", 1, at(7), 12.75, 18000, "Unspecified")
+    pq.write_table(log_table([*LINES, nowhere, unnamed]), path)
+    _, summary = import_log(path, shop.url)
+    assert summary["unknown_countries"] == {"Atlantis": 1}
+    command.show(summary)
+    assert "Atlantis (1)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
