@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 import psycopg
 import structlog
+import uvloop
 from fastapi import FastAPI
 from psycopg_pool import PoolTimeout
 
@@ -25,7 +26,7 @@ from transactional.inventory.warehouses import raise_alerts
 from transactional.orders.checkout.service import recover
 from transactional.payments.gateways.registry import close_gateways, open_gateways
 from transactional.payments.gateways.sandbox.delivery import deliver_webhooks
-from transactional.payments.operations import carry_out_due
+from transactional.payments.operations import BATCH, carry_out_due
 from transactional.platform.core import Core
 from transactional.platform.lifespan import lifespan_with
 
@@ -64,13 +65,20 @@ async def _sleep(seconds: float, stop: asyncio.Event) -> None:
         return
 
 
+async def _carry_out_due(core: Core) -> int:
+    """A round of payments; only a full one is followed by the next at once. Each order asks for a capture, and one round for
+    ten of them costs half of ten rounds."""
+    done = await carry_out_due(core)
+    return done if done == BATCH else 0
+
+
 async def work(core: Core, stop: asyncio.Event) -> None:
     """All tasks, until told to stop; each ends after the round it is in."""
     timeout = aiohttp.ClientTimeout(total=WEBHOOK_SECONDS)
     async with aiohttp.ClientSession(timeout=timeout) as http, asyncio.TaskGroup() as group:
         tasks: list[tuple[str, Task, float]] = [
             ("checkouts", lambda: recover(core), 0.5),
-            ("payments", lambda: carry_out_due(core), 0.1),
+            ("payments", lambda: _carry_out_due(core), 0.1),
             ("reservations", lambda: expire_reservations(core), 1.0),
             ("carts", lambda: expire_carts(core), 30.0),
             ("alerts", lambda: raise_alerts(core), 1.0),
@@ -110,4 +118,4 @@ async def _run(stop: asyncio.Event, working: asyncio.Event) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())
