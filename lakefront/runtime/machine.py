@@ -45,6 +45,8 @@ class Report:
     settings: Settings
     was_running: bool
     started: list[str]
+    switched: bool = False
+    """Whether the processes were restarted for another mode (simulation or not)."""
 
 
 @contextmanager
@@ -87,7 +89,7 @@ def _prepare(home: Path) -> None:
 def _up(simulation: bool | None, wait: bool, say: Say) -> Report:
     wishes = choice.Wishes()
     running = current_supervisor()
-    was_running = running is not None
+    was_running, switched = running is not None, False
     if running is None:
         clear_leftovers(wishes.home, say)
         if simulation:
@@ -104,6 +106,7 @@ def _up(simulation: bool | None, wait: bool, say: Say) -> Report:
             chosen.simulation = simulation
             choice.write(chosen)
             supervisor.stop_app()
+            switched = True
     settings.cache_clear()
     secrets.cache_clear()
     before = supervisor.states()
@@ -126,7 +129,7 @@ def _up(simulation: bool | None, wait: bool, say: Say) -> Report:
         supervisor.start_process(process)
     if wait:
         wait_until_ready(chosen, supervisor, {"dagster-webserver": f"{chosen.dagster_url}/server_info"}, 180)
-    return Report(chosen, was_running, [process.name for process in to_run if process.name in down_before])
+    return Report(chosen, was_running, [process.name for process in to_run if process.name in down_before], switched)
 
 
 def down(say: Say = lambda _: None) -> bool:
