@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -25,22 +26,30 @@ Version = Annotated[str, typer.Argument(help="A version as `lakefront models lis
 @app.command("list")
 def list_versions(model: Annotated[str | None, typer.Argument(help="One model; all by default.")] = None) -> None:
     """Versions of the models, newest first, with their main figures; the one in force is marked."""
-    store = ModelStore()
-    table = Table("model", "version", "as of", "figures", "gate", "in force")
-    for name in [_known(model)] if model else MODELS:
-        champion = store.champion(name)
-        manifests = [store.manifest(name, version) for version in store.versions(name)]
-        for manifest in sorted(manifests, key=lambda found: found.created_at, reverse=True):
-            version = manifest.version
-            table.add_row(
-                name, version, manifest.as_of[:16].replace("T", " "), _figures(manifest),
-                "passed" if manifest.gate.get("passed") else "refused", "yes" if version == champion else "",
-            )  # fmt: skip
-    console = Console()
-    if not table.row_count:
+    store, console = ModelStore(), Console()
+    tables = [_versions(store, name) for name in ([_known(model)] if model else MODELS)]
+    filled = [table for table in tables if table.row_count]
+    for table in filled:
+        console.print(table)
+    if not filled:
         console.print("There are no models yet: `lakefront pipeline run` trains them.")
-        return
-    console.print(table)
+
+
+def _versions(store: ModelStore, name: str) -> Table:
+    """The versions of one model. Also on 80 columns a version is whole: `promote` wants all of it."""
+    table = Table(title=name, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for title in ("version", "as of"):
+        table.add_column(title, no_wrap=True)
+    for title in ("figures", "gate", "in force"):
+        table.add_column(title)
+    champion = store.champion(name)
+    manifests = [store.manifest(name, version) for version in store.versions(name)]
+    for manifest in sorted(manifests, key=lambda found: found.created_at, reverse=True):
+        table.add_row(
+            manifest.version, manifest.as_of[:10], _figures(manifest),
+            "passed" if manifest.gate.get("passed") else "refused", "yes" if manifest.version == champion else "",
+        )  # fmt: skip
+    return table
 
 
 @app.command()
@@ -95,6 +104,5 @@ def _known(model: str) -> str:
 
 
 def _figures(manifest: Manifest) -> str:
-    return ", ".join(
-        f"{name} {manifest.metrics[name]:.3f}" for name in HEADLINES[manifest.model] if name in manifest.metrics
-    )
+    headlines = [name for name in HEADLINES[manifest.model] if name in manifest.metrics]
+    return "\n".join(f"{name.replace('_', ' ')} {manifest.metrics[name]:.3f}" for name in headlines)

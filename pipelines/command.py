@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from lakefront.money import amounts_text
+from lakefront.settings import settings
 
 if TYPE_CHECKING:
     from pipelines.checks.reconciliation import Reconciliation
@@ -42,13 +44,18 @@ def run(
     """
     from datetime import UTC
 
+    from pipelines.engine_log import engines_write_to
+    from pipelines.progress_log import shown_on
     from pipelines.run import run_pipeline
 
     moment = as_of.replace(tzinfo=as_of.tzinfo or UTC) if as_of else None
+    log = settings().home / "logs" / "pipeline.log"
+    _tell_if_nothing_runs()
     try:
-        report = run_pipeline(moment, select=select or (), job="refresh" if data_only else "loop")
+        with engines_write_to(log) as terminal, shown_on(terminal):
+            report = run_pipeline(moment, select=select or (), job="refresh" if data_only else "loop")
     except ValueError as error:
-        console.print(f"[red]{error}[/red]")
+        console.print(f"[red]{error}[/red]", soft_wrap=True)
         raise typer.Exit(2) from error
     grid = Grid(title=f"Run {report.run_id[:8]}")
     for heading in ("step", "", "seconds", "why"):
@@ -58,16 +65,29 @@ def run(
         grid.add_row(step.name, f"[{colours[step.outcome]}]{step.outcome}[/]", f"{step.seconds:.1f}", step.detail)
     console.print(grid)
     for check in report.failed_checks:
-        console.print(f"[yellow]check did not hold: {check}[/yellow]")
+        console.print("[yellow]check did not hold:[/yellow]", escape(check.splitlines()[0]), soft_wrap=True)
     for step in report.steps:
         if step.outcome == "failed":
-            console.print(
-                f"[red]{step.name} failed[/red]: {step.detail.splitlines()[0] if step.detail else 'see its log'}"
-            )
+            reason = step.detail.splitlines()[0] if step.detail else "see its log"
+            console.print(f"[red]{step.name} failed[/red]:", escape(reason), soft_wrap=True)
     if report.ok:
-        console.print(f"all steps held, {report.seconds:.0f} s")
+        but = f", but {len(report.failed_checks)} of the checks did not" if report.failed_checks else ""
+        console.print(f"all steps held{but}, {report.seconds:.0f} s")
     if not report.ok:
+        console.print(f"what Spark, dbt and the trainers said stands in {log}", soft_wrap=True)
         raise typer.Exit(1)
+
+
+def _tell_if_nothing_runs() -> None:
+    """The lake can be worked on alone, but what comes of it is not what somebody expects who forgot to start the shop."""
+    from lakefront.runtime import choice, machine
+
+    if machine.current_supervisor() is None and not choice.Wishes().database_url:
+        console.print(
+            f"[yellow]nothing runs in {settings().home}[/yellow]: nothing new reaches bronze, it cannot be compared with the"
+            " core, and nothing can be published; [bold]lakefront up[/bold] starts everything",
+            soft_wrap=True,
+        )
 
 
 @app.command()

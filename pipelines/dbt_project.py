@@ -43,6 +43,7 @@ def environment() -> dict[str, str]:
         "LAKEFRONT_DBT_LAKE": settings().lake_uri,
         "DBT_LOG_PATH": str(folder() / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DBT_USE_COLORS": "false",  # what it says is read in logs
     }
 
 

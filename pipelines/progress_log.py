@@ -2,8 +2,24 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
 import dagster as dg
+
+_shown_on: list[TextIO] = []
+"""Where the lines go; to the standard output while nobody says otherwise. Dagster makes the logger, so it cannot be told."""
+
+
+@contextmanager
+def shown_on(terminal: TextIO) -> Iterator[None]:
+    """Tell how runs go on this stream for a while."""
+    _shown_on.append(terminal)
+    try:
+        yield
+    finally:
+        _shown_on.remove(terminal)
 
 
 class ProgressHandler(logging.Handler):
@@ -18,7 +34,7 @@ class ProgressHandler(logging.Handler):
             meta.get("orig_message") or record.getMessage(),
         )
         if line:
-            print(line, file=sys.stdout, flush=True)
+            print(line, file=_shown_on[-1] if _shown_on else sys.stdout, flush=True)
 
 
 def _line(event: dg.DagsterEvent | None, step: str | None, level: int, said: str) -> str | None:

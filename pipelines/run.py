@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lakefront.clock import iso
@@ -13,6 +14,12 @@ from lakefront.settings import settings
 
 if TYPE_CHECKING:
     import dagster as dg
+
+
+CODE_LOCATION = "lakefront"
+"""The name of our code location, as the Procfile and the workspace have it."""
+REPOSITORY = "__repository__"
+"""What Dagster calls the definitions of a code location."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ def run_pipeline(
     if as_of is not None:
         config["resources"] = {"run": {"config": {"as_of": iso(as_of)}}}
     with instance() as dagster_instance:
+        _let_runs_come_from_the_code_server(dagster_instance, job)
         result = job_definition.execute_in_process(
             run_config=config,
             instance=dagster_instance,
@@ -61,6 +69,17 @@ def run_pipeline(
             tags={"lakefront/started_by": "run_pipeline"},
         )
         return _report(result)
+
+
+def _let_runs_come_from_the_code_server(instance: dg.DagsterInstance, job: str) -> None:
+    """Name the code location in the runs that this instance makes: the UI's landing page and a job's page leave out others."""
+    from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+
+    port = settings().dagster_code_port
+    location = GrpcServerCodeLocationOrigin(host="127.0.0.1", port=port, location_name=CODE_LOCATION)
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, REPOSITORY), job)
+    # Executing in this process has no parameter for it.
+    instance.create_run_for_job = partial(instance.create_run_for_job, remote_job_origin=origin)  # type: ignore[method-assign]
 
 
 def instance() -> dg.DagsterInstance:
@@ -81,7 +100,12 @@ def _selected(defs: dg.Definitions, job: dg.JobDefinition, select: Sequence[str]
     if not select:
         return None
     graph = defs.resolve_asset_graph()
-    wanted = dg.AssetSelection.from_string(" or ".join(f"({one})" for one in select)).resolve(graph)
+    try:
+        wanted = dg.AssetSelection.from_string(" or ".join(f"({one})" for one in select)).resolve(graph)
+    except dg.DagsterError as error:
+        raise ValueError(
+            f"{' or '.join(select)} is no selection of assets; write it like 'key:gold/orders', 'key:gold/*' or 'group:models'"
+        ) from error
     keys = sorted(wanted & set(graph.materializable_asset_keys) & set(job.asset_layer.executable_asset_keys))
     if not keys:
         raise ValueError(f"nothing in the job {job.name} is named by {' or '.join(select)}")
@@ -116,6 +140,8 @@ def _report(result: dg.ExecuteInProcessResult) -> PipelineReport:
             evaluation = event.asset_check_evaluation_data
             if not evaluation.passed:
                 severity = evaluation.severity.value.lower()
-                failed_checks.append(f"{evaluation.asset_key.to_user_string()}:{evaluation.check_name} ({severity})")
+                name = f"{evaluation.asset_key.to_user_string()}:{evaluation.check_name}"
+                reason = f": {evaluation.description}" if evaluation.description else ""
+                failed_checks.append(f"{name} ({severity}){reason}")
     seconds = sum(step.seconds for step in steps)
     return PipelineReport(result.run_id, result.success, round(seconds, 1), steps, failed_checks)

@@ -26,6 +26,10 @@ class ShopUnavailable(RuntimeError):
     """The shop did not answer in all the time that the client was willing to wait."""
 
 
+class NotSimulating(ShopUnavailable):
+    """The shop runs, but its clock does not move: it is not in simulation mode."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer of the shop. ``body`` is the parsed JSON, an empty dict when there was none."""
@@ -84,13 +88,15 @@ class Client:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | list[tuple[str, str]] | None = None,
         raw: bytes | None = None,
+        patience: float | None = None,
     ) -> Answer:
         """One call, sent again while the shop is away or asks to wait. Raises ShopUnavailable when patience ends."""
         if self._session is None:
             raise RuntimeError("use the client in an `async with` block")
         data = raw if raw is not None else None if body is None else orjson.dumps(body)
         sent = {"X-Internal-Key": self._internal_key, "Content-Type": "application/json", **(headers or {})}
-        give_up = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        patience = PATIENCE_SECONDS if patience is None else patience
+        give_up = asyncio.get_running_loop().time() + patience
         pause = 0.1
         problem = ""
         while asyncio.get_running_loop().time() < give_up:
@@ -112,7 +118,7 @@ class Client:
             self.traffic.sent_again += 1
             pause = min(pause * 2, 2.0)
             await asyncio.sleep(min(wait, 5.0))
-        raise ShopUnavailable(f"{method} {path}: no answer in {PATIENCE_SECONDS:g} s; last: {problem}")
+        raise ShopUnavailable(f"{method} {path}: no answer in {patience:g} s; last: {problem}")
 
     async def as_visitor(
         self, visitor: Visitor, session: str, method: str, path: str, body: Any = None, **options: Any

@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from lakefront.secrets import secrets
 from lakefront.settings import settings
-from simulator.client import Client, ShopUnavailable
-from simulator.world import Plan, World, stock_the_shelves
+from simulator.client import Client, NotSimulating, ShopUnavailable
+from simulator.world import Plan, World, business_time_offset, stock_the_shelves
+
+ANSWERS_WITHIN_SECONDS = 5.0
+"""A shop that runs has answered by then; only one that was already at work is given time to restart."""
 
 app = typer.Typer(help="Shoppers, fraudsters and a market around the shop.")
 
@@ -34,6 +37,9 @@ def simulate(
     console = Console()
     try:
         asyncio.run(_simulate(Plan(shoppers, seed, batches), days, console))
+    except NotSimulating as error:
+        console.print(f"[bold red]Nothing was simulated:[/] {error}. `lakefront up --simulation` switches to it.")
+        raise typer.Exit(1) from None
     except ShopUnavailable as error:
         console.print(f"[bold red]The simulation stopped:[/] {error}")
         console.print("Is the shop running? `lakefront status` tells; `lakefront up --simulation` starts it.")
@@ -42,6 +48,8 @@ def simulate(
 
 async def _simulate(plan: Plan, days: int, console: Console) -> None:
     async with Client(settings().api_url, secrets().internal_key) as client:
+        # First of all, so that a shop which is not there or cannot be simulated on is told at once, and left as it is.
+        await business_time_offset(client, ANSWERS_WITHIN_SECONDS)
         listed = await client.request("GET", "/api/v1/products", params={"limit": "1"})
         if not listed.body.get("items"):
             count = await stock_the_shelves(client)
@@ -49,12 +57,12 @@ async def _simulate(plan: Plan, days: int, console: Console) -> None:
         world = await World.enter(client, plan, secrets(), settings().home)
         columns = (
             SpinnerColumn(),
-            TextColumn("[bold]{task.description}"),
-            BarColumn(),
+            TextColumn("[bold]{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=16),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
         )
-        with Progress(*columns, console=console) as progress:
+        with Progress(*columns, console=console, expand=True) as progress:
             task = progress.add_task("Opening accounts", total=1.0, detail="")
             await world.open_accounts(lambda share, detail: progress.update(task, completed=share, detail=detail))
             progress.update(task, completed=1.0)

@@ -20,7 +20,7 @@ from lakefront.clock import CLOCK_POLL_SECONDS, Clock
 from lakefront.secrets import Secrets
 from simulator.catalogue import WAREHOUSE_PLACES, built_in_catalogue
 from simulator.chargebacks import ChargeBacks, webhook
-from simulator.client import API, Client, ShopUnavailable
+from simulator.client import API, Client, NotSimulating, ShopUnavailable
 from simulator.fraudsters import Fraudsters
 from simulator.market import Market
 from simulator.shoppers import Shopper, archetype_vectors, populate
@@ -143,13 +143,7 @@ class World:
 
     async def read_clock(self) -> None:
         """Take over the shop's business time."""
-        answer = await self.client.request("GET", f"{API}/simulation/clock")
-        if not answer.ok:
-            raise ShopUnavailable(
-                f"GET /simulation/clock answered {answer.status} {answer.code}: is the shop in simulation mode "
-                "(`lakefront up --simulation`)?"
-            )
-        self.clock.set_offset(timedelta(seconds=answer.body["offset_seconds"]))
+        self.clock.set_offset(await business_time_offset(self.client))
 
     async def jump(self, distance: timedelta) -> None:
         """Move business time forward and wait until every process of the shop has seen it."""
@@ -260,6 +254,16 @@ class World:
                 self.tally.chargebacks += 1
             elif answer.code != "nothing_charged":  # refused in review, or cancelled: the card's holder lost nothing
                 self.tally.refuse(answer)
+
+
+async def business_time_offset(client: Client, patience: float | None = None) -> timedelta:
+    """How far the shop's business time is ahead. Raises ShopUnavailable; NotSimulating where the clock cannot be moved."""
+    answer = await client.request("GET", f"{API}/simulation/clock", patience=patience)
+    if answer.code == "not_simulating":
+        raise NotSimulating("the shop is not in simulation mode")
+    if not answer.ok:
+        raise ShopUnavailable(f"GET /simulation/clock answered {answer.status} {answer.code}: {answer.body}")
+    return timedelta(seconds=answer.body["offset_seconds"])
 
 
 async def stock_the_shelves(client: Client) -> int:

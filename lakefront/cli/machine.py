@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from lakefront.runtime import machine, processes
+from lakefront.runtime import machine, orphans, processes
 from lakefront.runtime.choice import PortTaken
 from lakefront.runtime.postgres import PostgresError
 from lakefront.runtime.redis_server import RedisError
@@ -21,8 +21,12 @@ from lakefront.runtime.supervisor import State
 from lakefront.secrets import MERCHANDISER, where_password_stands
 from lakefront.settings import Settings, data_folder, settings
 
+if TYPE_CHECKING:
+    import psutil
+
 console = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
+MERCHANDISERS_PAGE = "Merchandisers' page"
 
 _COLOURS = {"RUNNING": "green", "STARTING": "yellow", "BACKOFF": "yellow", "STOPPING": "yellow"}
 
@@ -53,6 +57,7 @@ def up(
     else:
         console.print(f"[green]up[/green] after {seconds:.1f} s: {', '.join(report.started)}")
     console.print(addresses(report.settings))
+    tell_simulation(report.settings)
 
 
 def down() -> None:
@@ -63,17 +68,26 @@ def down() -> None:
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Show what runs, and where to find it. Leaves with 1 when something that should run does not."""
+    """Show what runs, and where to find it. Leaves with 1 when something that should run does not, or should not and does."""
     with _explained():
         found = machine.states()
+        stranded = [] if found else [(each.pid, _name(each)) for each in machine.stranded()]
+        crashes = machine.crashes() if found else {}
     if as_json:
-        print(json.dumps([{"name": each.name, "state": each.state, "pid": each.pid} for each in found], indent=1))
-    elif not found:
-        console.print(f"nothing runs in {data_folder()}: start it with [bold]lakefront up[/bold]")
-    else:
-        console.print(_states_table(found))
+        print(json.dumps(_as_json(found, stranded, crashes), indent=1))
+    elif found:
+        console.print(_states_table(found, crashes))
         console.print(addresses(settings()))
-    if not all(each.is_running for each in found):
+        tell_simulation(settings())
+    elif stranded:
+        listed = ", ".join(f"{name} ({pid})" for pid, name in stranded)
+        console.print(f"[red]the supervisor has gone[/red], but {len(stranded)} of its processes still run: {listed}")
+        console.print(
+            "[bold]lakefront up[/bold] ends them and starts everything anew, [bold]lakefront down[/bold] ends them"
+        )
+    else:
+        console.print(f"nothing runs in {data_folder()}: start it with [bold]lakefront up[/bold]")
+    if stranded or not all(each.is_running for each in found):
         raise typer.Exit(1)
 
 
@@ -117,42 +131,97 @@ def addresses(chosen: Settings) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("API documentation", f"[link]{chosen.api_url}/docs[/link]")
-    table.add_row("Merchandisers' page", f"[link]{chosen.dashboards_url}/[/link]")
-    table.add_row("  sign in as", MERCHANDISER)
-    table.add_row("  password", where_password_stands(chosen.home))
-    table.add_row("Dagster", f"[link]{chosen.dagster_url}/[/link]")
-    table.add_row("Metrics", f"[link]{chosen.api_url}/metrics[/link]")
+    for title, address in _addresses(chosen).items():
+        table.add_row(title, f"[link]{address}[/link]")
+        if title == MERCHANDISERS_PAGE:
+            table.add_row("  sign in as", MERCHANDISER)
+            table.add_row("  password", where_password_stands(chosen.home))
     table.add_row("Data folder", str(chosen.home))
     return table
 
 
-def _states_table(found: list[State]) -> Table:
-    table = Table("process", "state", "pid", "up", "memory", "what it says")
+def _addresses(chosen: Settings) -> dict[str, str]:
+    return {
+        "API documentation": f"{chosen.api_url}/docs",
+        MERCHANDISERS_PAGE: f"{chosen.dashboards_url}/",
+        "Dagster": f"{chosen.dagster_url}/",
+        "Metrics": f"{chosen.api_url}/metrics",
+    }
+
+
+def tell_simulation(chosen: Settings, to: Console = console) -> None:
+    """Nothing of the shop looks different in simulation mode, so whoever looks at it is told."""
+    if chosen.simulation:
+        to.print(
+            "[yellow]Simulation mode is on[/yellow]: the shop's clock may be moved forward, and simulated addresses are"
+            " trusted. [bold]lakefront up --no-simulation[/bold] leaves it; the clock stays where it is then.",
+            soft_wrap=True,
+        )
+
+
+def _as_json(found: list[State], stranded: list[tuple[int, str]], crashes: Mapping[str, int]) -> dict[str, Any]:
+    """``status`` for programs."""
+    processes_found = [
+        {
+            "name": each.name, "state": each.state, "pid": each.pid, "seconds": each.seconds, "detail": each.detail,
+            "memory_bytes": _memory(each.pid) if each.pid else None, "crashes": crashes.get(each.name, 0),
+        }
+        for each in found
+    ]  # fmt: skip
+    return {
+        "home": str(data_folder()),
+        "simulation": settings().simulation if found else None,
+        "addresses": _addresses(settings()) if found else {},
+        "processes": processes_found,
+        "leftovers": [{"pid": pid, "name": name} for pid, name in stranded],
+    }
+
+
+def _states_table(found: list[State], crashes: Mapping[str, int]) -> Table:
+    """What all have, and on a narrow terminal no column that would be empty."""
+    table = Table()
+    for title in ("process", "state", "pid", "up", "memory"):
+        table.add_column(title, no_wrap=True)
+    some_crashed, some_say = any(crashes.values()), not all(each.is_running for each in found)
+    if some_crashed:
+        table.add_column("crashes")
+    if some_say:
+        table.add_column("what it says")
     for each in found:
         colour = _COLOURS.get(each.state, "red")
         minutes, seconds = divmod(int(each.seconds), 60)
+        memory = _memory(each.pid) if each.pid else None
         table.add_row(
             each.name,
             f"[{colour}]{each.state.lower()}[/{colour}]",
             str(each.pid or ""),
             f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if each.pid else "",
-            _memory(each.pid) if each.pid else "",
-            "" if each.is_running else each.detail,
+            f"{memory / 1e6:,.0f} MB" if memory is not None else "",
+            *([str(crashes.get(each.name) or "")] if some_crashed else []),
+            *(["" if each.is_running else each.detail] if some_say else []),
         )
     return table
 
 
-def _memory(pid: int) -> str:
-    """Memory of a process and its children, shared pages counted once for each."""
+def _memory(pid: int) -> int | None:
+    """Bytes of memory of a process and its children, shared pages counted once for each; None when it has gone."""
     import psutil
 
     try:
         process = psutil.Process(pid)
-        total = sum(each.memory_info().rss for each in [process, *process.children(recursive=True)])
+        return sum(each.memory_info().rss for each in [process, *process.children(recursive=True)])
     except psutil.Error:
-        return ""
-    return f"{total / 1e6:,.0f} MB"
+        return None
+
+
+def _name(process: psutil.Process) -> str:
+    """The name that the Procfile gives a process, where its mark still tells."""
+    import psutil
+
+    try:
+        return orphans.name_of(process) or process.name()
+    except psutil.Error:
+        return "ending"
 
 
 def _show(name: str, line: str, *, alone: bool) -> None:

@@ -78,6 +78,8 @@ def load(name: str, entry: Entry) -> Any:
         found = application
     command = typer.main.get_command(found)
     command.name = name
+    # Completion belongs to `lakefront` as a whole; Typer offers it once more in the help of each application.
+    command.params = [each for each in command.params if each.name not in ("install_completion", "show_completion")]
     return command
 
 
@@ -99,4 +101,13 @@ def _root() -> None:
 
 def main() -> None:
     """Entry point of the ``lakefront`` script."""
-    app(prog_name="lakefront")
+    try:
+        app(prog_name="lakefront")
+    except Exception as error:
+        from lakefront.cli import errors
+
+        said = errors.in_words(error)
+        if said is None:
+            raise
+        print(said, file=sys.stderr)
+        raise SystemExit(2) from None

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.panel import Panel
 
-from lakefront.cli.machine import addresses
+from lakefront.cli.machine import addresses, tell_simulation
 from lakefront.demo import rounds
 from lakefront.demo.report import Report
 from lakefront.demo.stage import Stage
@@ -64,7 +64,10 @@ async def _until_stopped(options: Options, found: Report, console: Console, *, o
     was_running = machine.current_supervisor() is not None
     try:
         await _run(options, found, console)
-        _tell(found, console, file, serves=not once or was_running)
+        serves = was_running or not once
+        _tell(found, console, file, serves=serves)
+        if serves:
+            tell_simulation(settings(), console)
         if not once:
             console.print("\n[bold]The shop serves until Ctrl-C.[/]")
             with contextlib.suppress(asyncio.CancelledError):

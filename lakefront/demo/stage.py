@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from lakefront.demo.report import Report, Step
 
@@ -34,11 +34,26 @@ class Live:
 
     def say(self, text: str) -> None:
         """What it does now."""
-        self._progress.update(self._task, detail=text[:90])
+        self._progress.update(self._task, detail=text)
 
     def share(self, done: float, text: str) -> None:
         """How much of it is done, from 0 to 1."""
-        self._progress.update(self._task, total=1.0, completed=done, detail=text[:90])
+        self._progress.update(self._task, total=1.0, completed=done, detail=text)
+
+
+def progress_on(console: Console) -> Progress:
+    """A line for a running step. Its name, bar and clock keep their places; what it does now has the rest of the line."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("[bold]{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=16),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[detail]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        console=console,
+        transient=True,
+        expand=True,
+        disable=not console.is_terminal,
+    )
 
 
 Work = Callable[[Live], Awaitable[str]]
@@ -63,16 +78,9 @@ class Stage:
         if missing:
             self._end(Step(name, False, 0.0, f"left out, since '{missing[0]}' did not hold"), "")
             return
-        columns = (
-            SpinnerColumn(),
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=24),
-            TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[detail]}"),
-        )
         if not self.console.is_terminal:
             self.console.print(f"… {name}", highlight=False)
-        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as progress:
+        with progress_on(self.console) as progress:
             live = Live(progress, progress.add_task(name, total=None, detail=""))
             try:
                 detail, ok = await work(live), True

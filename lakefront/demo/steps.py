@@ -85,7 +85,9 @@ class Demo:
         self._client = await Client(settings().api_url, secrets().internal_key).__aenter__()
         if report.was_running and not report.started:
             return "everything was running already"
-        return f"{len(report.started)} processes, the shop answers at {settings().api_url}"
+        if report.switched:
+            return f"switched to simulation mode, for which {len(report.started)} processes were restarted"
+        return f"{len(report.started)} processes in simulation mode, the shop answers at {settings().api_url}"
 
     async def fill(self, live: Live) -> str:
         """The built-in catalogue, unless the shop has products already."""

@@ -131,6 +131,8 @@ def _spark_jars() -> Finding:
         return Finding("Spark's jars", "good", f"fetched, in {spark.ivy_folder(current)}")
     try:
         spark.fetch_jars(current)
+    except spark.LauncherFailed as error:
+        return Finding("Spark's jars", "missing", str(error), "set LAKEFRONT_JAVA_HOME to a Java 17 or 21 that starts")
     except (spark.JarsMissing, spark.JavaMissing, OSError, subprocess.SubprocessError) as error:
         remedy = f"put the jars of {spark.DELTA_PACKAGE} into a folder and name it in LAKEFRONT_SPARK_JARS_FOLDER"
         return Finding("Spark's jars", "missing", str(error), remedy)

@@ -44,9 +44,12 @@ def choose(wishes: Wishes, say: Callable[[str], None]) -> Settings:
         "dagster_code_port": True,
         "supervisor_port": True,
     }
+    names = [name for name, is_wanted in wanted.items() if is_wanted]
     taken: dict[str, int] = {}
-    for name in (name for name, is_wanted in wanted.items() if is_wanted):
-        taken[name] = _port(wishes, name, set(taken.values()), say)
+    for name in names:
+        # What gives way to another program must not take the place of another process of ours.
+        others = {int(getattr(wishes, other)) for other in names if other != name}
+        taken[name] = _port(wishes, name, set(taken.values()), others, say)
     values = {**wishes.model_dump(), **taken}
     if not wishes.database_url:
         values["database_url"] = postgres.url(taken["postgres_port"], load_secrets(wishes.home).database_password)
@@ -57,7 +60,7 @@ def choose(wishes: Wishes, say: Callable[[str], None]) -> Settings:
     return Wishes(**values)
 
 
-def _port(wishes: Wishes, name: str, taken: set[int], say: Callable[[str], None]) -> int:
+def _port(wishes: Wishes, name: str, taken: set[int], others: set[int], say: Callable[[str], None]) -> int:
     wished: int = getattr(wishes, name)
     host = wishes.host if name in ("api_port", "dashboards_port", "dagster_port") else "127.0.0.1"
     if wished not in taken and ports.is_free(wished, host):
@@ -65,7 +68,7 @@ def _port(wishes: Wishes, name: str, taken: set[int], say: Callable[[str], None]
     setting = f"LAKEFRONT_{name.upper()}"
     if name in wishes.model_fields_set:
         raise PortTaken(f"port {wished} is taken already: give {setting} another value")
-    port = ports.next_free(wished + 1, host, taken=taken)
+    port = ports.next_free(wished + 1, host, taken=taken | others)
     say(f"port {wished} is taken: using {port} ({setting} sets it)")
     return port
 

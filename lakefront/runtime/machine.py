@@ -10,10 +10,12 @@ import fcntl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from lakefront.runtime import choice, orphans, postgres, preparation, processes, redis_server
 from lakefront.runtime.processes import Process
@@ -24,6 +26,12 @@ from lakefront.settings import Settings, data_folder, settings
 Say = Callable[[str], None]
 
 READY_SECONDS = 240.0
+FOREIGN_SECONDS = 30.0
+"""How long to wait for servers that settings name: they may be starting at the same time."""
+
+
+class DataFolderUnusable(RuntimeError):
+    """Nothing can be kept in the data folder; the message says why and names the setting."""
 
 
 class NotReady(RuntimeError):
@@ -37,6 +45,8 @@ class Report:
     settings: Settings
     was_running: bool
     started: list[str]
+    switched: bool = False
+    """Whether the processes were restarted for another mode (simulation or not)."""
 
 
 @contextmanager
@@ -51,23 +61,40 @@ def _only_one(home: Path) -> Iterator[None]:
 def up(*, simulation: bool | None = None, wait: bool = False, say: Say = lambda _: None) -> Report:
     """Start everything and return when the shop answers (with ``wait``: when Dagster does too).
 
-    Raises NotReady, PortTaken, PostgresError or RedisError, whose messages say what to do.
+    Raises NotReady, DataFolderUnusable, PortTaken, PostgresError or RedisError, whose messages say what to do.
     """
     home = data_folder()
-    home.mkdir(parents=True, exist_ok=True)
-    load_secrets(home)
+    _prepare(home)
     with _only_one(home):
         return _up(simulation, wait, say)
+
+
+def _prepare(home: Path) -> None:
+    """Make the data folder and its secrets. Raises DataFolderUnusable."""
+    if (home / "postgres" / "PG_VERSION").exists() and not (home / "secrets.json").exists():
+        # New ones would not fit: the database and all that was signed and hashed know the old ones.
+        raise DataFolderUnusable(
+            f"{home / 'secrets.json'} is gone, and the data beside it was made with its secrets: put it back, or name an"
+            " empty folder in LAKEFRONT_HOME"
+        )
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        load_secrets(home)
+    except OSError as error:
+        raise DataFolderUnusable(
+            f"the data folder {home} cannot be written ({error.strerror}): set LAKEFRONT_HOME to a folder of yours"
+        ) from error
 
 
 def _up(simulation: bool | None, wait: bool, say: Say) -> Report:
     wishes = choice.Wishes()
     running = current_supervisor()
-    was_running = running is not None
+    was_running, switched = running is not None, False
     if running is None:
         clear_leftovers(wishes.home, say)
         if simulation:
             wishes = choice.Wishes(simulation=True)
+        _wait_for_foreign_servers(wishes, say)
         chosen = choice.choose(wishes, say)
         choice.write(chosen)
         supervisor = Supervisor(chosen)
@@ -75,19 +102,21 @@ def _up(simulation: bool | None, wait: bool, say: Say) -> Report:
     else:
         chosen, supervisor = Settings(), running
         if simulation is not None and simulation != chosen.simulation:
-            say(f"simulation mode goes {'on' if simulation else 'off'}: the processes start anew")
+            say(f"switching simulation mode {'on' if simulation else 'off'}, for which the processes are restarted")
             chosen.simulation = simulation
             choice.write(chosen)
             supervisor.stop_app()
+            switched = True
     settings.cache_clear()
     secrets.cache_clear()
-    down_before = {state.name for state in supervisor.states() if not state.is_running}
-    known = {state.name for state in supervisor.states()}
+    before = supervisor.states()
+    down_before = {state.name for state in before if not state.is_running and not state.is_starting}
+    known = {state.name for state in before}
     to_run = [process for process in processes.procfile() if process.name in known]
     for process in to_run:
         if process.is_server:
             supervisor.start_process(process)
-    _wait_for_servers(chosen)
+    _wait_for_servers(chosen, known)
     backgrounds = preparation.prepare(chosen, say)
     for process in to_run:
         if not process.is_late:
@@ -100,7 +129,7 @@ def _up(simulation: bool | None, wait: bool, say: Say) -> Report:
         supervisor.start_process(process)
     if wait:
         wait_until_ready(chosen, supervisor, {"dagster-webserver": f"{chosen.dagster_url}/server_info"}, 180)
-    return Report(chosen, was_running, [process.name for process in to_run if process.name in down_before])
+    return Report(chosen, was_running, [process.name for process in to_run if process.name in down_before], switched)
 
 
 def down(say: Say = lambda _: None) -> bool:
@@ -130,6 +159,16 @@ def states() -> list[State]:
     return sorted(supervisor.states(), key=lambda state: order.get(state.name, len(order)))
 
 
+def crashes() -> dict[str, int]:
+    """How often each process ended by itself since the supervisor started."""
+    return Supervisor(Settings()).crashes()
+
+
+def stranded() -> list[psutil.Process]:
+    """What runs on although its supervisor has gone; none while there is a supervisor."""
+    return [] if current_supervisor() is not None else leftovers(data_folder())
+
+
 def restart(name: str) -> None:
     """Restart one process. Raises KeyError for one that is not under the supervisor, NotReady when nothing runs."""
     supervisor = current_supervisor()
@@ -142,17 +181,35 @@ def restart(name: str) -> None:
     supervisor.start_process(process, wait=True)
 
 
+def leftovers(home: Path) -> list[psutil.Process]:
+    """What a killed supervisor left behind and has not ended yet. Servers write over their marks: their folders tell."""
+    servers = [*redis_server.running(home / "bus"), *redis_server.running(home / "store")]
+    postmaster = postgres.running_postmaster(home / "postgres")
+    found = [*orphans.leftovers(home), *servers, *([postmaster] if postmaster else [])]
+    return list({process.pid: process for process in found}.values())
+
+
 def clear_leftovers(home: Path, say: Say) -> bool:
     """End what a killed supervisor left behind. Returns whether there was anything."""
-    left = [*orphans.leftovers(home), *redis_server.running(home / "bus"), *redis_server.running(home / "store")]
-    orphans.end(left, said=say)
     data = home / "postgres"
-    had_server = postgres.running_postmaster(data) is not None
-    if had_server:
+    postmaster = postgres.running_postmaster(data)
+    left = [process for process in leftovers(home) if process != postmaster]
+    orphans.end(left, said=say)
+    if postmaster is not None:
         say("ending a PostgreSQL that outlived its supervisor")
     if data.exists():
         postgres.clear_the_way(data)
-    return bool(left) or had_server
+    return bool(left) or postmaster is not None
+
+
+def sweep(home: Path, patience: float, say: Say) -> None:
+    """Give what a killed supervisor left behind time to end by itself, then end it; a new supervisor's is left alone."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline and leftovers(home):
+        time.sleep(0.5)
+    with _only_one(home):
+        if current_supervisor() is None:
+            clear_leftovers(home, say)
 
 
 def wait_until_ready(
@@ -185,16 +242,47 @@ def tail(home: Path, name: str, lines: int) -> str:
         return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
 
 
-def _wait_for_servers(chosen: Settings) -> None:
-    try:
-        postgres.wait_until_ready(chosen.database_url, 60)
-    except postgres.PostgresError as error:
-        raise NotReady(f"{error}\n{tail(chosen.home, 'postgres', 15)}") from error
-    for name, address in (("bus", chosen.bus_url), ("store", chosen.store_url)):
+def _wait_for_foreign_servers(wishes: choice.Wishes, say: Say) -> None:
+    """Servers of others come first: where one is away nothing of ours is started, and nothing stays behind."""
+    servers: dict[str, tuple[str, Callable[[str], str], Callable[[str], None]]] = {
+        "LAKEFRONT_DATABASE_URL": (wishes.database_url, postgres.place, _database),
+        "LAKEFRONT_BUS_URL": (wishes.bus_url, redis_server.place, _redis),
+        "LAKEFRONT_STORE_URL": (wishes.store_url, redis_server.place, _redis),
+    }
+    for setting, (address, place, wait) in servers.items():
+        if not address:
+            continue
         try:
-            redis_server.wait_until_ready(address, 60)
-        except redis_server.RedisError as error:
-            raise NotReady(f"{error}\n{tail(chosen.home, name, 15)}") from error
+            say(f"asking the server at {place(address)}, which {setting} names")
+            wait(address)
+        except (postgres.PostgresError, redis_server.RedisError) as error:
+            raise NotReady(
+                f"{error}: start that server, correct {setting}, or unset it to use the embedded one"
+            ) from error
+
+
+def _database(address: str) -> None:
+    postgres.wait_until_ready(address, FOREIGN_SECONDS)
+    postgres.ensure_database(address)  # tells whether user and password are right, too
+
+
+def _redis(address: str) -> None:
+    redis_server.wait_until_ready(address, FOREIGN_SECONDS)
+
+
+def _wait_for_servers(chosen: Settings, ours: Collection[str]) -> None:
+    """Wait for all three servers; of those in ``ours`` an error shows the log."""
+    waits: dict[str, Callable[[], None]] = {
+        "postgres": lambda: postgres.wait_until_ready(chosen.database_url, 60),
+        "bus": lambda: redis_server.wait_until_ready(chosen.bus_url, 60),
+        "store": lambda: redis_server.wait_until_ready(chosen.store_url, 60),
+    }
+    for name, wait in waits.items():
+        try:
+            wait()
+        except (postgres.PostgresError, redis_server.RedisError) as error:
+            log = f":\n{tail(chosen.home, name, 15)}" if name in ours else ""
+            raise NotReady(f"{error}{log}") from error
 
 
 def _answers(address: str) -> bool:

@@ -1,7 +1,7 @@
 """No process outlives the one that should look after it.
 
-On Linux a child asks the kernel for a signal when its parent dies; elsewhere leftovers are found by the mark in their
-environment and ended before their successor starts.
+On Linux a child asks the kernel for a signal when its parent dies; whatever does not heed it, and elsewhere everything, is
+found by the mark in its environment and ended: by the guard, or before its successor starts.
 """
 
 from __future__ import annotations
@@ -57,6 +57,11 @@ def everyone() -> Iterator[psutil.Process]:
 def mark(home: Path, process: str) -> str:
     """The value of the mark of one process of one data folder."""
     return f"{process}@{home}"
+
+
+def name_of(process: psutil.Process) -> str:
+    """The process of the Procfile that a process belongs to; empty where it has no mark, or has written over it."""
+    return process.environ().get(MARK, "").partition("@")[0]
 
 
 def leftovers(home: Path, process: str | None = None) -> list[psutil.Process]:

@@ -65,6 +65,20 @@ def url(port: int, password: str, database: str = "lakefront") -> str:
     return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/{database}"
 
 
+def place(address: str) -> str:
+    """Where an address points, without user and password. Raises PostgresError for what is no address."""
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        parts = conninfo_to_dict(address)
+    except psycopg.ProgrammingError as error:
+        raise PostgresError(
+            "the address of PostgreSQL is not like postgresql://user:password@host:port/name"
+        ) from error
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+
+
 def prepare(data: Path) -> list[Path]:
     """When we are root, let the system user reach program and data. Returns the folders opened for traversal."""
     data.parent.mkdir(parents=True, exist_ok=True)
@@ -170,25 +184,39 @@ def wait_until_ready(address: str, seconds: float = 30.0, *, alive: subprocess.P
     Raises PostgresError when it does not in time, or when the process ``alive`` has ended.
     """
     from psycopg import pq
+    from psycopg.conninfo import make_conninfo
 
+    where = place(address)
+    # A host that drops packets would otherwise keep a single question waiting for minutes.
+    question = make_conninfo(address, connect_timeout=5).encode()
     deadline = time.monotonic() + seconds
-    while (answer := pq.Ping(pq.PGconn.ping(address.encode()))) != pq.Ping.OK:
+    while (answer := pq.Ping(pq.PGconn.ping(question))) != pq.Ping.OK:
         if alive is not None and alive.poll() is not None:
             raise PostgresError(f"PostgreSQL ended with status {alive.returncode}")
         if time.monotonic() > deadline:
-            raise PostgresError(f"PostgreSQL takes no connections after {seconds:g} s ({answer.name.lower()})")
+            raise PostgresError(
+                f"PostgreSQL at {where} takes no connections after {seconds:g} s ({answer.name.lower().replace('_', ' ')})"
+            )
         time.sleep(0.05)
 
 
 def ensure_database(address: str) -> bool:
-    """Create the database that an address names, through the server's own ``postgres`` one. Returns whether it was made."""
+    """Create the database that an address names, through the server's own ``postgres`` one. Returns whether it was made.
+
+    Raises PostgresError where the server does not let us in.
+    """
     import psycopg
     from psycopg import sql
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-    name = str(conninfo_to_dict(address)["dbname"])
-    with psycopg.connect(make_conninfo(address, dbname="postgres"), autocommit=True) as connection:
-        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
-            return False
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        return True
+    name = str(conninfo_to_dict(address).get("dbname") or "")
+    if not name:
+        raise PostgresError(f"the address of PostgreSQL at {place(address)} names no database")
+    try:
+        with psycopg.connect(make_conninfo(address, dbname="postgres"), autocommit=True) as connection:
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
+                return False
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            return True
+    except psycopg.OperationalError as error:
+        raise PostgresError(f"PostgreSQL at {place(address)} does not let us in: {error}") from error

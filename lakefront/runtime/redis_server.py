@@ -52,6 +52,15 @@ def url(port: int, database: int = 0) -> str:
     return f"redis://127.0.0.1:{port}/{database}"
 
 
+def place(address: str) -> str:
+    """Where an address points, without user and password. Raises RedisError for what is no address."""
+    try:
+        parts = redis.connection.parse_url(address)
+    except ValueError as error:
+        raise RedisError(f"the address of Redis is not like redis://host:port/number: {error}") from error
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', 6379)}/{parts.get('db', 0)}"
+
+
 def running(folder: Path) -> list[psutil.Process]:
     """Servers that keep their data in ``folder``. Redis writes its title over its environment, so a mark there is lost."""
     found = []
@@ -66,6 +75,7 @@ def running(folder: Path) -> list[psutil.Process]:
 
 def wait_until_ready(address: str, seconds: float = 30.0, *, alive: subprocess.Popen[bytes] | None = None) -> None:
     """Wait until the server answers; it does not while it reads its file. Raises RedisError when it does not in time."""
+    where = place(address)
     deadline = time.monotonic() + seconds
     with redis.Redis.from_url(address, socket_connect_timeout=2, socket_timeout=2) as client:
         while True:
@@ -76,5 +86,5 @@ def wait_until_ready(address: str, seconds: float = 30.0, *, alive: subprocess.P
                 if alive is not None and alive.poll() is not None:
                     raise RedisError(f"Redis ended with status {alive.returncode}: {error}") from error
                 if time.monotonic() > deadline:
-                    raise RedisError(f"Redis at {address} does not answer after {seconds:g} s: {error}") from error
+                    raise RedisError(f"Redis at {where} does not answer after {seconds:g} s: {error}") from error
             time.sleep(0.05)

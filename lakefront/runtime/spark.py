@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import importlib.util
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -51,6 +52,10 @@ _STAMP = "complete"
 
 class JarsMissing(RuntimeError):
     """Delta's jars are neither here nor to be had."""
+
+
+class LauncherFailed(RuntimeError):
+    """Spark's launcher ended before it came to fetch anything; the message shows what it said."""
 
 
 class JavaMissing(RuntimeError):
@@ -148,9 +153,14 @@ def prepare_environment(current: Settings | None = None) -> None:
     options = os.environ.get("SPARK_SUBMIT_OPTS", "")
     if store and "javax.net.ssl.trustStore" not in options:
         os.environ["SPARK_SUBMIT_OPTS"] = (
-            f"{options} -Djavax.net.ssl.trustStore={store} -Djavax.net.ssl.trustStoreType=PKCS12"
+            f"{options} {_java_option('javax.net.ssl.trustStore', store)} -Djavax.net.ssl.trustStoreType=PKCS12"
             f" -Djavax.net.ssl.trustStorePassword={_TRUST_STORE_PASSWORD}"
         ).strip()
+
+
+def _java_option(name: str, path: Path) -> str:
+    """A Java property for Spark's launcher, which takes options apart at blanks as a shell does."""
+    return f"-D{name}={shlex.quote(str(path))}"
 
 
 def spark_conf(current: Settings | None = None) -> dict[str, str]:
@@ -171,7 +181,7 @@ def spark_conf(current: Settings | None = None) -> dict[str, str]:
         # Compiled that way the code needs more room than Java then gives it by default; without it compiling stops.
         "spark.driver.extraJavaOptions": (
             "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
-            f" -Dderby.system.home={scratch} -Duser.timezone=UTC"
+            f" {_java_option('derby.system.home', scratch)} -Duser.timezone=UTC"
         ),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -201,7 +211,8 @@ def has_jars(current: Settings | None = None) -> bool:
 def fetch_jars(current: Settings | None = None) -> bool:
     """Fetch Delta's jars once, so that no session has to; returns whether it did. Safe when several processes ask at once.
 
-    Raises JarsMissing, naming the setting that helps, where Maven Central cannot be reached.
+    Raises JarsMissing, naming the setting that helps, where Maven Central cannot be reached, and LauncherFailed where Spark
+    does not get as far as asking.
     """
     current = current or settings()
     if has_jars(current):
@@ -233,13 +244,23 @@ def _submit_nothing(current: Settings) -> None:
     if done.returncode == 0 and any(ivy_folder(current).glob("jars/io.delta_*.jar")):
         (ivy_folder(current) / _STAMP).write_text(DELTA_PACKAGE)
     else:
-        lines = [
-            line for line in done.stderr.splitlines() if "::" in line or "Exception" in line or "not found" in line
-        ]
-        raise JarsMissing(
+        raise _reason(done.stderr)
+
+
+def _reason(said: str) -> RuntimeError:
+    """Why the launcher gave no jars. Its resolver begins each of its lines with colons; without one it was never asked."""
+    lines = said.splitlines()
+    of_the_resolver = [line.strip() for line in lines if line.lstrip().startswith("::") or "not found" in line]
+    if any("unresolved" in line.lower() for line in of_the_resolver):
+        return JarsMissing(
             f"Spark's jars ({DELTA_PACKAGE}) could not be fetched from Maven Central; put them into a folder and name it in"
-            f" LAKEFRONT_SPARK_JARS_FOLDER. {' '.join(lines[-5:])}"
+            f" LAKEFRONT_SPARK_JARS_FOLDER. {' '.join(of_the_resolver[-5:])}"
         )
+    errors = [line.strip() for line in lines if "Exception" in line or "Error" in line] or lines[-3:]
+    return LauncherFailed(
+        f"Spark's launcher failed before it looked for any jars: {' '.join(errors[-4:]) or 'it said nothing'}; "
+        "`lakefront doctor` shows which Java it runs on"
+    )
 
 
 def _jars(current: Settings) -> dict[str, str]:
@@ -257,5 +278,5 @@ def _jars(current: Settings) -> dict[str, str]:
         "spark.jars.packages": DELTA_PACKAGE,
         "spark.jars.excludes": ",".join(_EXCLUDED),
         "spark.jars.ivy": str(folder),
-        "spark.jars.ivySettings": str(ivy_settings),
+        "spark.jars.ivySettings": ivy_settings.as_uri(),  # a blank in a plain path is no address
     }

@@ -6,12 +6,16 @@ its own (a Unix socket's path would be too short for deep data folders). Nothing
 
 from __future__ import annotations
 
+import base64
+import configparser
 import http.client
 import os
+import re
 import subprocess
 import sys
 import time
 import xmlrpc.client
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +64,11 @@ stdout_logfile={home}/logs/{name}.log
 stdout_logfile_maxbytes=0
 """
 
+
+class SupervisorSilent(RuntimeError):
+    """A supervisor runs but cannot be talked to; the message says where it was asked and what to do."""
+
+
 _GROUP_NAMES = {"servers": 100, "app": 900}
 """Groups stop in the reverse order of these priorities, the processes of a group at once."""
 
@@ -78,6 +87,11 @@ class State:
     @property
     def is_running(self) -> bool:
         return self.state == "RUNNING"
+
+    @property
+    def is_starting(self) -> bool:
+        """Started, but not for long enough to be called running."""
+        return self.state == "STARTING"
 
     @property
     def seconds(self) -> float:
@@ -182,7 +196,7 @@ class Supervisor:
         try:
             self.stop_app()
             self._call("shutdown")
-        except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+        except (SupervisorSilent, xmlrpc.client.Fault):
             process.terminate()  # it does the same on a signal
         try:
             process.wait(timeout=seconds)
@@ -195,17 +209,42 @@ class Supervisor:
             try:
                 self._call("getState")
                 return
-            except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
+            except SupervisorSilent as error:
                 if time.monotonic() > deadline:
                     log = self._home / "logs" / "supervisord.log"
-                    raise RuntimeError(f"the supervisor does not answer ({error}); see {log}") from error
+                    raise RuntimeError(f"{error}; see {log}") from error
             time.sleep(0.05)
 
+    def crashes(self) -> dict[str, int]:
+        """How often each process ended without being told to, since the supervisor started, as its log has it."""
+        try:
+            said = (self._home / "logs" / "supervisord.log").read_text(errors="replace")
+        except FileNotFoundError:
+            return {}
+        since_start = said[max(0, said.rfind("supervisord started with pid")) :]
+        return Counter(re.findall(r" exited: (\S+) \(", since_start))
+
     def _call(self, method: str, *arguments: Any) -> Any:
-        password = load_secrets(self._home).supervisor_password
-        address = f"http://{USER}:{password}@127.0.0.1:{self._chosen.supervisor_port}/RPC2"
-        with xmlrpc.client.ServerProxy(address) as proxy:
-            return getattr(proxy.supervisor, method)(*arguments)
+        """Ask the supervisor. Where it listens and its password stand in the configuration that it was started with:
+        settings and secrets may have changed since."""
+        running = configparser.RawConfigParser()
+        running.read(self.configuration_file)
+        try:
+            server = running["inet_http_server"]
+        except KeyError:
+            raise SupervisorSilent(f"{self.configuration_file} is gone: `lakefront down` ends what runs") from None
+        password = server["password"].replace("%%", "%")
+        # Not in the address, which error messages quote.
+        key = base64.b64encode(f"{USER}:{password}".encode()).decode()
+        address, headers = f"http://{server['port']}/RPC2", [("Authorization", f"Basic {key}")]
+        try:
+            with xmlrpc.client.ServerProxy(address, headers=headers) as proxy:
+                return getattr(proxy.supervisor, method)(*arguments)
+        except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
+            said = error.errmsg if isinstance(error, xmlrpc.client.ProtocolError) else str(error)
+            raise SupervisorSilent(
+                f"the supervisor does not answer at {server['port']} ({said}): `lakefront down` ends what runs"
+            ) from error
 
 
 def _full_name(process: Process) -> str:

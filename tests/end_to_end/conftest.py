@@ -13,7 +13,7 @@ from lakefront.runtime.supervisor import Supervisor
 from lakefront.secrets import secrets
 from lakefront.settings import Settings, settings
 
-NOT_NEEDED = ("dagster-code", "dagster-webserver", "dagster-daemon", "log-rotation")
+NOT_NEEDED = ("dagster-code", "dagster-webserver", "dagster-daemon", "log-rotation", "guard")
 
 
 @pytest.fixture(scope="module")

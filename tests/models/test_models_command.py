@@ -52,6 +52,17 @@ def test_promote_list_show_and_roll_back(store: ModelStore) -> None:
     assert store.champion("fraud") == first
 
 
+def test_a_list_of_80_columns_shows_whole_versions_and_figures(
+    store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    metrics = {"recall_at_20": 0.123, "popularity_recall_at_20": 0.045}
+    version = store.save("recommendation", lambda _: None, as_of=AS_OF, metrics=metrics).version
+    listed = _run("list")
+    assert version in listed
+    assert "popularity recall at 20" in " ".join(listed.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

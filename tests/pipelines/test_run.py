@@ -35,6 +35,10 @@ def test_a_run_is_recorded_in_the_instance_of_the_data_folder(lakefront_home: Pa
         run = recorded.get_run_by_id(report.run_id)
     assert run is not None
     assert (run.job_name, run.status) == ("maintenance", dg.DagsterRunStatus.SUCCESS)
+    # Dagster's landing page shows runs of a code location, a job's page those of its repository.
+    assert run.tags["dagster/code_location"] == "lakefront"
+    assert run.remote_job_origin is not None
+    assert run.remote_job_origin.repository_origin.get_label() == "__repository__@lakefront"
     assert (lakefront_home / "dagster").is_dir()
 
 
@@ -56,12 +60,36 @@ def test_a_selection_that_names_nothing_is_refused(lakefront_home: Path) -> None
         run_pipeline(select=["key:models/weather"], quiet=True)
 
 
-def test_the_command_says_which_selection_was_wrong(lakefront_home: Path) -> None:
+@pytest.mark.parametrize("selection", ["key:models/weather", "weather", "key:("])
+def test_the_command_says_which_selection_was_wrong(lakefront_home: Path, selection: str) -> None:
     from pipelines.command import app
 
-    result = CliRunner().invoke(app, ["run", "--select", "key:models/weather"])
+    result = CliRunner().invoke(app, ["run", "--select", selection])
     assert result.exit_code == 2
-    assert "key:models/weather" in result.output
+    assert selection in result.output
+
+
+def test_the_command_says_when_nothing_runs(
+    lakefront_home: Path, lake_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines.command import app
+
+    monkeypatch.delenv("LAKEFRONT_DATABASE_URL", raising=False)
+    result = CliRunner().invoke(app, ["run", "--select", "key:models/pricing"])
+    assert "nothing runs in" in result.output and "lakefront up" in result.output
+
+
+def test_what_engines_print_goes_to_the_log_and_our_own_lines_stay(tmp_path: Path) -> None:
+    code = (
+        "import subprocess, sys; from pathlib import Path; from pipelines.engine_log import engines_write_to\n"
+        "with engines_write_to(Path(sys.argv[1])) as terminal:\n"
+        "    print('from python'); subprocess.run(['echo', 'from an engine']); print('silver done', file=terminal)\n"
+        "print('afterwards')"
+    )
+    log = tmp_path / "logs" / "pipeline.log"
+    done = subprocess.run([sys.executable, "-c", code, str(log)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["silver done", "afterwards"]
+    assert sorted(log.read_text().splitlines()) == ["from an engine", "from python"]
 
 
 def test_the_business_time_of_a_run_can_be_given(moment: Any, lakefront_home: Path) -> None:

@@ -34,6 +34,14 @@ def test_a_taken_default_port_gives_way_to_the_next_free_one(taken_port: int, la
     assert any(str(taken_port) in line and "LAKEFRONT_API_PORT" in line for line in said)
 
 
+def test_a_port_that_gives_way_does_not_take_that_of_another_process(taken_port: int, lakefront_home: Path) -> None:
+    class Wishes(choice.Wishes):
+        api_port: int = taken_port
+        dashboards_port: int = taken_port + 1
+
+    assert choice.choose(Wishes(), lambda _: None).api_port > taken_port + 1
+
+
 def test_a_taken_port_that_was_asked_for_is_an_error_that_names_the_setting(
     taken_port: int, lakefront_home: Path, settings_with: Callable[..., AbstractContextManager[object]]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,7 +52,7 @@ def test_before_they_are_fetched_jars_come_from_one_resolver_without_what_spark_
     conf = spark.spark_conf(current)
     assert conf["spark.jars.packages"] == spark.DELTA_PACKAGE
     assert "org.apache.hadoop:hadoop-client-runtime" in conf["spark.jars.excludes"]
-    assert Path(conf["spark.jars.ivySettings"]).read_text().count("<ibiblio") == 1
+    assert Path(conf["spark.jars.ivySettings"].removeprefix("file://")).read_text().count("<ibiblio") == 1
     assert not spark.has_jars(current)
 
 
@@ -78,16 +79,43 @@ def test_authorities_that_only_ssl_cert_file_names_are_trusted_by_java(
     for name in ("JAVA_HOME", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON", "SPARK_LOCAL_IP"):
         monkeypatch.setenv(name, os.environ.get(name, ""))  # so that they are put back
     monkeypatch.delenv("JAVA_HOME")
-    spark.prepare_environment(Settings())
+    home = lakefront_home / "a folder with blanks"
+    spark.prepare_environment(Settings(home=home))
     assert os.environ["PYSPARK_PYTHON"] == sys.executable
     options = os.environ.pop("SPARK_SUBMIT_OPTS")
-    store = Path(options.split("-Djavax.net.ssl.trustStore=")[1].split()[0])
+    name = "-Djavax.net.ssl.trustStore="
+    store = next(Path(option.removeprefix(name)) for option in shlex.split(options) if option.startswith(name))
     java = Path(os.environ["JAVA_HOME"]) / "bin" / "java"
     listed = subprocess.run(
         [str(java), "-version"], env={**os.environ, "JAVA_TOOL_OPTIONS": options}, capture_output=True, check=False
     )
     assert listed.returncode == 0
+    assert store.is_relative_to(home)
     assert store.stat().st_size > 0
+
+
+def test_a_folder_with_blanks_reaches_java_whole(tmp_path: Path) -> None:
+    home = tmp_path / "a folder with blanks"
+    conf = spark.spark_conf(Settings(home=home, ivy_folder=str(home / "ivy")))
+    assert f"-Dderby.system.home={home / 'spark'}" in shlex.split(conf["spark.driver.extraJavaOptions"])
+    assert conf["spark.jars.ivySettings"] == (home / "ivy" / "settings.xml").as_uri()
+
+
+def test_a_launcher_that_fails_by_itself_is_not_blamed_on_maven_central(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "Exception in thread main: java.lang.ClassNotFoundException: home2.java.authorities.p12"
+
+    def launcher(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 1, "", said)
+
+    monkeypatch.setattr(spark, "prepare_environment", lambda _: None)
+    monkeypatch.setattr(subprocess, "run", launcher)
+    with pytest.raises(spark.LauncherFailed, match="ClassNotFoundException"):
+        spark.fetch_jars(Settings(home=tmp_path / "home", ivy_folder=str(tmp_path / "ivy")))
+    said = ":: problems summary ::\n::::UNRESOLVED DEPENDENCIES::::\nunresolved dependency: io.delta#delta: not found"
+    with pytest.raises(spark.JarsMissing, match="LAKEFRONT_SPARK_JARS_FOLDER"):
+        spark.fetch_jars(Settings(home=tmp_path / "home", ivy_folder=str(tmp_path / "ivy")))
 
 
 def _certificate() -> bytes:

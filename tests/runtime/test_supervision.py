@@ -131,6 +131,21 @@ def test_down_ends_everything_and_says_whether_anything_ran(running: tuple[Setti
     assert not machine.down()
 
 
+def test_a_running_supervisor_is_reached_though_secrets_and_settings_have_changed(
+    running: tuple[Settings, Supervisor],
+) -> None:
+    chosen, supervisor = running
+    (chosen.home / "secrets.json").rename(chosen.home / "kept.json")
+    try:
+        changed = Supervisor(chosen.model_copy(update={"supervisor_port": ports.any_free()}))
+        assert {each.name for each in changed.states()} == {process.name for process in SERVERS}
+        assert not (chosen.home / "secrets.json").exists(), "looking at it makes no new secrets"
+    finally:
+        (chosen.home / "kept.json").rename(chosen.home / "secrets.json")
+    os.kill(state(supervisor, "store").pid, signal.SIGKILL)
+    wait_for(lambda: supervisor.crashes() == {"store": 1})
+
+
 def test_passwords_of_the_supervisor_are_for_us_alone(running: tuple[Settings, Supervisor]) -> None:
     _, supervisor = running
     assert supervisor.configuration_file.stat().st_mode & 0o077 == 0

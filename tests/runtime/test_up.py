@@ -72,7 +72,7 @@ def wait_for(what: Callable[[], bool], seconds: float = 120.0) -> None:
 
 def test_all_processes_of_the_procfile_run(machine: Machine) -> None:
     shown = json.loads(machine.lakefront("status", "--json").stdout)
-    assert [each["name"] for each in shown] == [process.name for process in processes.procfile()]
+    assert [each["name"] for each in shown["processes"]] == [process.name for process in processes.procfile()]
     wait_for(lambda: set(machine.pids()) == {process.name for process in processes.procfile()})
     assert machine.is_ready()
 
