@@ -94,6 +94,12 @@ class Saga:
     untold: tuple[Fact, ...] = ()
     """Facts that the next commit tells."""
 
+    @property
+    def user(self) -> UUID | None:
+        """The customer's pseudonym; None for a guest."""
+        user = self.context["user"]
+        return UUID(user) if user else None
+
     def at(self, step: str, **changes: Any) -> Saga:
         """The saga one step further: everything is written."""
         context: Context = {**self.context, **changes}  # type: ignore[typeddict-item]
