@@ -33,7 +33,7 @@ from transactional.platform.database import Database
 pytestmark = pytest.mark.end_to_end
 
 CHECKOUTS, CLIENTS, PRODUCTS, UNITS = 1000, 8, 12, 120
-KILL_EVERY_SECONDS = (3.0, 7.0)
+VICTIMS = ("api", "worker", "api worker") * 2
 TOKENS = ["tok_visa"] * 88 + ["tok_decline_x"] * 6 + ["tok_twice_x"] * 3 + ["tok_late_x"] * 2 + ["tok_timeout_x"]
 ADDRESS = {"street": "123 Main St", "city": "Seattle", "state": "WA", "zip": "98101", "country": "US"}
 SETTLED_SECONDS = 120
@@ -106,14 +106,13 @@ class Processes:
                 preexec_fn=orphans.die_with_parent,
             )  # fmt: skip
 
-    def kill(self, randomness: random.Random) -> None:
+    def kill(self, victim: str) -> None:
         """Kill the background worker, one worker of the API, or the whole API."""
-        victim = randomness.choice(["worker", "api worker", "api"])
         name = "worker" if victim == "worker" else "api"
         process = psutil.Process(self.running[name].pid)
         with suppress(psutil.NoSuchProcess, IndexError):
             if victim == "api worker":
-                randomness.choice(process.children()).send_signal(signal.SIGKILL)
+                random.choice(process.children()).send_signal(signal.SIGKILL)
             else:
                 process.send_signal(signal.SIGKILL)
                 self.running[name].wait(10)
@@ -220,10 +219,12 @@ class Customers:
 
 
 async def kill_now_and_then(processes: Processes, customers: Customers) -> None:
-    randomness = random.Random(9)
-    while customers.left > 0:
-        await asyncio.sleep(randomness.uniform(*KILL_EVERY_SECONDS))
-        await asyncio.to_thread(processes.kill, randomness)
+    """The moments are random in the course of trade, so that a fast machine sees as many kills as a slow one."""
+    moments = sorted(random.sample(range(CHECKOUTS // 20, CHECKOUTS - CHECKOUTS // 20), len(VICTIMS)), reverse=True)
+    for left, victim in zip(moments, VICTIMS, strict=True):
+        while customers.left > left:
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(processes.kill, victim)
 
 
 async def everything_settled(url: str) -> None:
