@@ -48,6 +48,8 @@ class Asked:
 
     quantities: dict[UUID, int]
     expected: dict[UUID, set[Decimal]]
+    products: list[Row]
+    """What the shop has of them, where it sells them."""
     cart_id: UUID | None = None
     cart_version: int | None = None
 
@@ -57,7 +59,7 @@ def scope_of(caller: Caller) -> str:
     return f"user:{caller.user_id}" if caller.user_id else f"session:{caller.session}"
 
 
-def asked_items(items: list[Item]) -> Asked:
+async def asked_items(connection: Connection, items: list[Item]) -> Asked:
     """Two lines of one product are one; their units are summed."""
     quantities: dict[UUID, int] = defaultdict(int)
     expected: dict[UUID, set[Decimal]] = defaultdict(set)
@@ -67,7 +69,9 @@ def asked_items(items: list[Item]) -> Asked:
         quantities[item.product_id] += item.quantity
         if item.price is not None:
             expected[item.product_id].add(item.price)
-    return Asked(dict(quantities), dict(expected))
+    return Asked(
+        dict(quantities), dict(expected), await rows(connection, store.PRODUCTS, {"product_ids": list(quantities)})
+    )
 
 
 async def asked_cart(connection: Connection, cart_id: UUID, caller: Caller) -> Asked:
@@ -76,13 +80,11 @@ async def asked_cart(connection: Connection, cart_id: UUID, caller: Caller) -> A
     found = await rows(connection, store.CART, owner)
     if not found:
         raise not_found("cart", cart_id)
-    quantities: dict[UUID, int] = defaultdict(int)
-    for row in found:
-        if row["product_id"] is not None:
-            quantities[row["product_id"]] += row["quantity"]
+    quantities = {row["asked_product_id"]: row["quantity"] for row in found if row["asked_product_id"] is not None}
     if not quantities:
         raise CartEmpty()
-    return Asked(dict(quantities), {}, cart_id, found[0]["version"])
+    products = [row for row in found if row["product_id"] is not None]
+    return Asked(quantities, {}, products, cart_id, found[0]["version"])
 
 
 async def quote(
@@ -91,7 +93,7 @@ async def quote(
     """What the order costs now. Raises UnknownProducts, MixedCurrencies, CurrencyNotAvailable, PriceChanged, OutOfStock,
     CouponNotValid, ShippingNotAvailable, GiftCardNotValid, TotalChanged."""
     destination = destination_of(caller, terms)
-    found = await rows(connection, store.QUOTE, {"product_ids": list(asked.quantities)})
+    found = asked.products
     for row in found:
         wanted = asked.quantities[row["product_id"]]
         row["warehouse"], row["available"] = best(row["warehouses"], wanted, destination.country, destination.region)

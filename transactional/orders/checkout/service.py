@@ -68,7 +68,7 @@ async def _quote(
     connection: Connection, tariffs: Tariffs, caller: Caller, request: Purchase, now: datetime
 ) -> tuple[Asked, Quote]:
     if request.items is not None:
-        asked = asked_items(request.items)
+        asked = await asked_items(connection, request.items)
     else:
         assert request.cart_id is not None, "the request's schema asks for one of both"
         asked = await asked_cart(connection, request.cart_id, caller)

@@ -8,24 +8,19 @@ each quote of their JSON would be escaped one by one, which cost more than every
 
 from __future__ import annotations
 
+# The cart with what a quote needs of its products, which are null where a product is not for sale any more.
 CART = """
-SELECT c.id, c.version, i.product_id, i.quantity
-  FROM carts c LEFT JOIN cart_items i ON i.cart_id = c.id AND NOT i.saved_for_later
+SELECT c.version, i.product_id AS asked_product_id, i.quantity, q.*
+  FROM carts c
+  LEFT JOIN cart_items i ON i.cart_id = c.id AND NOT i.saved_for_later
+  LEFT JOIN quotable_products q ON q.product_id = i.product_id
  WHERE c.id = %(cart_id)s
    AND CASE WHEN c.user_id IS NULL THEN c.session = %(session)s ELSE c.user_id = %(user_id)s END
  ORDER BY i.id
 """
 
-# The price of each product, and the warehouses among which allocation chooses.
-QUOTE = """
-SELECT p.id AS product_id, p.sku, p.title, c.path AS category_path, p.currency, p.price,
-       (SELECT json_agg(json_build_array(s.warehouse, s.available, s.reorder_level, w.country, w.latitude, w.longitude,
-                                         w.capacity))
-          FROM stock s JOIN warehouses w ON w.code = s.warehouse WHERE s.sku = p.sku) AS warehouses
-  FROM products p
-  JOIN categories c ON c.id = p.category_id
- WHERE p.id = ANY(%(product_ids)s) AND p.status = 'active'
-"""
+PRODUCTS = "SELECT * FROM quotable_products WHERE product_id = ANY(%(product_ids)s)"
+
 
 # The first commit: order, lines, payment, hard reservation, saga with its idempotency key, history and events, in one
 # statement. It writes all or nothing: nothing where the stock is short, a price is another or the cart was changed

@@ -17,6 +17,7 @@ from lakefront.clock import iso, real_now
 from lakefront.ids import new_id
 from transactional.payments.gateways.interface import Authorization, Charge, Movement
 from transactional.payments.gateways.sandbox import store
+from transactional.payments.gateways.sandbox.movements import Movements
 from transactional.platform.database import Database
 from transactional.platform.query import Row, first
 
@@ -40,6 +41,7 @@ class SandboxGateway:
         self._books = books
         self._late_seconds = late_seconds
         self._hang_seconds = hang_seconds
+        self._movements = Movements(name, books)
 
     async def authorize(self, request: Authorization) -> Charge:
         reason = self._refusal(request.token)
@@ -89,24 +91,16 @@ class SandboxGateway:
         return _charge(found) if found else None
 
     async def capture(self, key: str, reference: str, amount: Decimal) -> Movement:
-        return await self._move("capture", key, reference, amount)
+        return await self._movements.move("capture", key, reference, amount)
 
     async def void(self, key: str, reference: str) -> Movement:
-        return await self._move("void", key, reference, Decimal(0))
+        return await self._movements.move("void", key, reference, Decimal(0))
 
     async def refund(self, key: str, reference: str, amount: Decimal) -> Movement:
-        return await self._move("refund", key, reference, amount)
+        return await self._movements.move("refund", key, reference, amount)
 
     async def close(self) -> None:
         """It works on the core's own connections and has none to close."""
-
-    async def _move(self, kind: str, key: str, reference: str, amount: Decimal) -> Movement:
-        movement = {"gateway": self.name, "kind": kind, "key": key, "reference": reference, "amount": amount}
-        decided = await self._row(store.MOVE, movement)
-        decided = decided or await self._row(store.FIND_MOVEMENT, {"key": key})
-        if decided is None:
-            return Movement(False, "unknown_charge")
-        return Movement(decided["status"] == "done", decided["reason"])
 
     async def _row(self, statement: str, parameters: dict[str, object]) -> Row | None:
         async with self._books.connection() as connection:

@@ -17,34 +17,41 @@ SELECT reference, status, reason, answers_at <= now() AS answered
   FROM sandbox_gateway.charges WHERE gateway = %(gateway)s AND idempotency_key = %(key)s
 """
 
-# A movement is decided once for its key, on the locked charge; a repeat of the key gets the first answer.
+# A movement is decided once for its key, on the locked charge; for a repeat of the key nothing is answered here.
 MOVE = """
-WITH charge AS (
-    SELECT * FROM sandbox_gateway.charges WHERE gateway = %(gateway)s AND reference = %(reference)s FOR UPDATE
+WITH asked AS (
+    SELECT * FROM unnest(%(keys)s::text[], %(kinds)s::text[], %(references)s::text[], %(amounts)s::numeric[])
+        AS t (key, kind, reference, amount)
+), charge AS (
+    SELECT c.* FROM sandbox_gateway.charges c JOIN asked USING (reference)
+     WHERE c.gateway = %(gateway)s ORDER BY c.reference FOR UPDATE OF c
 ), verdict AS (
-    SELECT reference, CASE %(kind)s
-               WHEN 'capture' THEN status = 'authorized' AND %(amount)s <= amount
-               WHEN 'void' THEN status = 'authorized'
-               ELSE status = 'captured' AND refunded + %(amount)s <= captured END AS accepted, status
-      FROM charge
+    SELECT a.key, a.kind, a.amount, c.reference, c.status,
+           CASE a.kind
+               WHEN 'capture' THEN c.status = 'authorized' AND a.amount <= c.amount
+               WHEN 'void' THEN c.status = 'authorized'
+               ELSE c.status = 'captured' AND c.refunded + a.amount <= c.captured END AS accepted
+      FROM asked a JOIN charge c USING (reference)
 ), movement AS (
     INSERT INTO sandbox_gateway.movements (idempotency_key, reference, kind, amount, status, reason)
-    SELECT %(key)s, reference, %(kind)s, %(amount)s, CASE WHEN accepted THEN 'done' ELSE 'refused' END,
+    SELECT key, reference, kind, amount, CASE WHEN accepted THEN 'done' ELSE 'refused' END,
            CASE WHEN accepted THEN NULL ELSE 'charge_is_' || status END
       FROM verdict
     ON CONFLICT (idempotency_key) DO NOTHING
-    RETURNING reference, status, reason
+    RETURNING idempotency_key, reference, kind, amount, status, reason
 ), changed AS (
     UPDATE sandbox_gateway.charges c
-       SET status = CASE %(kind)s WHEN 'capture' THEN 'captured' WHEN 'void' THEN 'voided' ELSE c.status END,
-           captured = c.captured + CASE WHEN %(kind)s = 'capture' THEN %(amount)s ELSE 0 END,
-           refunded = c.refunded + CASE WHEN %(kind)s = 'refund' THEN %(amount)s ELSE 0 END
+       SET status = CASE m.kind WHEN 'capture' THEN 'captured' WHEN 'void' THEN 'voided' ELSE c.status END,
+           captured = c.captured + CASE WHEN m.kind = 'capture' THEN m.amount ELSE 0 END,
+           refunded = c.refunded + CASE WHEN m.kind = 'refund' THEN m.amount ELSE 0 END
       FROM movement m WHERE c.reference = m.reference AND m.status = 'done'
 )
-SELECT status, reason FROM movement
+SELECT idempotency_key, status, reason FROM movement
 """
 
-FIND_MOVEMENT = "SELECT status, reason FROM sandbox_gateway.movements WHERE idempotency_key = %(key)s"
+FIND_MOVEMENTS = """
+SELECT idempotency_key, status, reason FROM sandbox_gateway.movements WHERE idempotency_key = ANY(%(keys)s)
+"""
 
 ADD_WEBHOOKS = """
 INSERT INTO sandbox_gateway.webhooks (body, send_at)

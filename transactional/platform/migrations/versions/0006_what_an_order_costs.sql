@@ -141,3 +141,13 @@ CREATE TABLE stored_value_ledger (
 CREATE INDEX stored_value_ledger_by_value ON stored_value_ledger (stored_value_id, id);
 CREATE TRIGGER stored_value_ledger_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON stored_value_ledger
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- What a quote needs of a product that is for sale: its price, and the warehouses among which allocation chooses.
+CREATE VIEW quotable_products AS
+SELECT p.id AS product_id, p.sku, p.title, c.path AS category_path, p.currency, p.price,
+       (SELECT json_agg(json_build_array(s.warehouse, s.available, s.reorder_level, w.country, w.latitude, w.longitude,
+                                         w.capacity))
+          FROM stock s JOIN warehouses w ON w.code = s.warehouse WHERE s.sku = p.sku) AS warehouses
+  FROM products p
+  JOIN categories c ON c.id = p.category_id
+ WHERE p.status = 'active';
