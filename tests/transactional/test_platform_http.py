@@ -130,6 +130,7 @@ async def test_the_documentation_names_paths_that_exist_and_asks_no_token_of_who
         assert "security" not in operation
         assert "X-Session-Id" in str(operation["parameters"])
     assert document["paths"]["/api/v1/orders"]["post"]["security"]
+    assert document["paths"]["/api/v1/orders/{order_id}/updates"]["get"]["security"]
 
 
 async def test_every_operation_is_described(client: httpx.AsyncClient) -> None:

@@ -72,10 +72,10 @@ def check(
 def show(
     order_id: Annotated[UUID, typer.Argument(help="The order's id.")],
     sequence: Annotated[int | None, typer.Option(help="After this fact, by default the last.")] = None,
-    as_of: Annotated[datetime | None, typer.Option(help="At this moment of business time (UTC).")] = None,
+    as_of: Annotated[datetime | None, typer.Option(help="At this moment of business time, by default in UTC.")] = None,
 ) -> None:
     """Show an order as it was, replayed from its history."""
-    moment = as_of.replace(tzinfo=UTC) if as_of else None
+    moment = as_of if as_of is None or as_of.tzinfo else as_of.replace(tzinfo=UTC)
 
     async def run(db: Database) -> OrderState:
         async with db.connection() as connection:

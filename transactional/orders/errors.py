@@ -99,6 +99,18 @@ class OrderDeclined(Problem):
         super().__init__(403, "order_declined", "This order cannot be accepted", order_id=str(order_id))
 
 
+class NotPaid(Problem):
+    """Goods do not leave the house for an order whose money went back, or never came."""
+
+    def __init__(self, order_id: UUID, payment_status: str) -> None:
+        super().__init__(
+            409,
+            "not_paid",
+            "The order is not paid",
+            f"The payment of order {order_id} is {payment_status}: cancel the order.",
+        )
+
+
 class NotInThisStatus(Problem):
     def __init__(self, order_id: UUID, status: str, asked: str) -> None:
         super().__init__(

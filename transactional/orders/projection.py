@@ -41,7 +41,10 @@ async def state_of(
     snapshot = await first(connection, store.LATEST_SNAPSHOT, parameters)
     start = OrderState.of(exactly(snapshot["state"])) if snapshot else None
     facts = await rows(connection, store.FACTS, {**parameters, "after": start.sequence if start else 0})
-    return replay([_recorded(row) for row in facts], start)
+    state = replay([_recorded(row) for row in facts], start)
+    if sequence is not None and state.sequence < sequence:
+        raise BrokenHistory(f"there is no fact {sequence}: the last is {state.sequence}")
+    return state
 
 
 async def take_snapshot(connection: Connection, order_id: UUID, now: datetime) -> None:

@@ -13,7 +13,7 @@ from lakefront.money import money_text
 from transactional.inventory import service as inventory
 from transactional.orders import projection, store
 from transactional.orders.access import check_owner
-from transactional.orders.errors import NotInThisStatus, StillRunning
+from transactional.orders.errors import NotInThisStatus, NotPaid, StillRunning
 from transactional.orders.history import BrokenHistory
 from transactional.orders.moves import OrderMoved, move
 from transactional.orders.states import CANCELLABLE, MOVES
@@ -81,9 +81,10 @@ async def history(core: Core, order_id: UUID, sequence: int | None, as_of: datet
             raise not_found("order", order_id)
         try:
             state = await projection.state_of(connection, order_id, sequence=sequence, moment=as_of)
-        except BrokenHistory as before:
-            placed = facts[0]["occurred_at"].isoformat()
-            raise Problem(404, "not_found", "The order did not exist then", f"It was placed at {placed}.") from before
+        except BrokenHistory as missing:
+            placed, last = facts[0]["occurred_at"].isoformat(), facts[-1]["sequence"]
+            detail = f"It was placed at {placed}; its last fact is {last}."
+            raise Problem(404, "not_found", "The order was not like that then", detail) from missing
     return {"order_id": order_id, "facts": facts, "state": state.document()}
 
 
@@ -162,6 +163,9 @@ async def fulfil(core: Core, order_id: UUID, status: OrderStatus) -> dict[str, A
         return True
 
     async def sent(connection: Connection, _: Row, now: datetime) -> None:
+        payment = await changes.latest(connection, order_id)
+        if status in ("processing", "shipped") and payment and payment["status"] not in ("authorized", "captured"):
+            raise NotPaid(order_id, payment["status"])
         if status == "shipped":
             await changes.ask_capture(connection, order_id, now)
             await inventory.ship(connection, order_id)

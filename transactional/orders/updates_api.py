@@ -43,7 +43,7 @@ async def visible_order(order_id: UUID, core: CoreDep, caller: CallerDep) -> UUI
     responses=responses(401, 404, 503),
 )
 async def updates(
-    core: CoreDep, order_id: Annotated[UUID, Depends(visible_order)], last_event_id: LastEventId = None
+    core: CoreDep, _: CallerDep, order_id: Annotated[UUID, Depends(visible_order)], last_event_id: LastEventId = None
 ) -> AsyncIterator[ServerSentEvent]:
     async with aclosing(watch_of(core).follow(order_id, last_event_id or 0)) as news:
         async for fact in news:

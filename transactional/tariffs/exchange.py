@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from lakefront.money import rounded
 
 BASE = "EUR"
+GREATEST_RATE = Decimal(10) ** 9
 _NOT_QUOTED = {"", "N/A"}
 
 
@@ -37,13 +38,20 @@ def read_ecb(text: str) -> list[tuple[date, str, Decimal]]:
     currencies = lines[0][1:]
     if wrong := [one for one in currencies if one and not (len(one) == 3 and one.isascii() and one.isupper())]:
         raise BadRates(f"these are no ISO 4217 codes: {', '.join(wrong)}")
-    found = []
+    if BASE in currencies:
+        raise BadRates(f"rates are units for one {BASE}: a column of {BASE} itself cannot be one of them")
+    found = {}
     for number, (day, *rates) in enumerate(lines[1:], 2):
         valid_on = _day(day, number)
         for currency, rate in zip(currencies, rates, strict=False):
-            if currency and rate not in _NOT_QUOTED:
-                found.append((valid_on, currency, _rate(rate, currency, number)))
-    return found
+            if not currency or rate in _NOT_QUOTED:
+                continue
+            if (valid_on, currency) in found:
+                raise BadRates(f"line {number}: there is a rate of {currency} for {valid_on} before it")
+            found[valid_on, currency] = _rate(rate, currency, number)
+    if not found:
+        raise BadRates("the file has no rates")
+    return [(valid_on, currency, rate) for (valid_on, currency), rate in found.items()]
 
 
 def _day(text: str, number: int) -> date:
@@ -60,6 +68,6 @@ def _rate(text: str, currency: str, number: int) -> Decimal:
         rate = Decimal(text)
     except InvalidOperation:
         rate = Decimal(0)
-    if not rate.is_finite() or rate <= 0:
+    if not rate.is_finite() or not 0 < rate < GREATEST_RATE:
         raise BadRates(f"line {number}: {text!r} is no rate of {currency}")
     return rate

@@ -25,6 +25,8 @@ def read_rows(text: str, kind: type[RowKind]) -> list[RowKind]:
     """The lines of a CSV file with a header. Raises BadTariff, which names the line."""
     found: list[RowKind] = []
     for number, line in enumerate(csv.DictReader(text.splitlines()), 2):
+        if None in line:
+            raise BadTariff(f"line {number}: it has more cells than the first line has names")
         try:
             found.append(kind.model_validate({name: (value or "").strip() for name, value in line.items()}))
         except ValidationError as error:

@@ -170,5 +170,7 @@ async def test_an_order_is_shown_as_it_was(shop, order_id, internal):
     placed_at = datetime.fromisoformat(now["facts"][0]["occurred_at"])
     before = {"as_of": (placed_at - timedelta(seconds=1)).isoformat()}
     early = await shop.client.get(path, params=before, headers=internal)
-    assert (early.status_code, early.json()["title"]) == (404, "The order did not exist then")
+    assert (early.status_code, early.json()["title"]) == (404, "The order was not like that then")
+    beyond = await shop.client.get(path, params={"sequence": 9}, headers=internal)
+    assert (beyond.status_code, "its last fact is 2" in beyond.json()["detail"]) == (404, True)
     assert (await shop.client.get(path)).status_code == 401

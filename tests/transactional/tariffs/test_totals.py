@@ -134,6 +134,10 @@ def test_the_central_banks_files_are_read():
     ]
     history = "Date,USD,JPY,\n2024-08-02,1.0868,161.25,\n2024-08-01,1.0790,162.66,\n"
     assert len(read_ecb(history)) == 4
-    for wrong in ("", "Date,USD\n", "Day,USD\n1,2\n", "Date,USD\n2024-13-01,1\n", "Date,USD\n2024-08-01,-1\n"):
+    for wrong in (
+        "", "Date,USD\n", "Day,USD\n1,2\n", "Date,USD\n2024-13-01,1\n", "Date,USD\n2024-08-01,-1\n",
+        "Date,USD\n2024-08-01,1e30\n", "Date,EUR,USD\n2024-08-01,2,1.1\n", "Date,USD\n2024-08-01,N/A\n",
+        "Date,USD\n2024-08-01,1.1\n2024-08-01,1.2\n",
+    ):  # fmt: skip
         with pytest.raises(BadRates):
             read_ecb(wrong)
