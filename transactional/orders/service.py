@@ -163,9 +163,8 @@ async def fulfil(core: Core, order_id: UUID, status: OrderStatus) -> dict[str, A
         return True
 
     async def sent(connection: Connection, _: Row, now: datetime) -> None:
-        payment = await changes.latest(connection, order_id)
-        if status in ("processing", "shipped") and payment and payment["status"] not in ("authorized", "captured"):
-            raise NotPaid(order_id, payment["status"])
+        if status in ("processing", "shipped"):
+            await _check_paid(connection, order_id)
         if status == "shipped":
             await changes.ask_capture(connection, order_id, now)
             await inventory.ship(connection, order_id)
@@ -221,6 +220,17 @@ def _accepted(core: Core) -> Then:
             await stored_value.capture(connection, order["id"], now)
 
     return then
+
+
+async def _check_paid(connection: Connection, order_id: UUID) -> None:
+    """Raise NotPaid where the money went back, or is about to. An imported order has no payment here."""
+    payment = await changes.latest(connection, order_id)
+    if payment is None:
+        return
+    if payment["status"] not in ("authorized", "captured"):
+        raise NotPaid(order_id, payment["status"])
+    if payment["captured"] and payment["refunded"] >= payment["captured"]:
+        raise NotPaid(order_id, "being refunded")
 
 
 async def _status(core: Core, order_id: UUID) -> dict[str, Any]:

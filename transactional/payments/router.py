@@ -78,7 +78,8 @@ def router_of(core: Core) -> Router:
 
 async def choose(core: Core, context: Mapping[str, Any], risk: float) -> dict[str, Any]:
     """What a checkout's context says of the way its payment goes: ``gateway`` (empty where none takes it) and
-    ``backups``."""
+    ``backups``. The first payment of a process reads the rules; have them read (``keep_fresh``) before a connection is
+    held."""
     router = router_of(core)
     await router.keep_fresh(core)
     payment = Payment(

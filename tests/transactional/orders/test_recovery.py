@@ -12,6 +12,8 @@ from transactional.inventory import service as inventory
 from transactional.orders.checkout import steps
 from transactional.orders.checkout.service import recover
 from transactional.payments.gateways.interface import GatewayUnavailable
+from transactional.payments.gateways.protection import ProtectedGateway
+from transactional.payments.gateways.registry import install
 from transactional.payments.gateways.sandbox.gateway import SandboxGateway
 
 
@@ -223,3 +225,29 @@ async def test_the_verdict_of_an_order_is_told_once(shop, create_product):
         order_id,
     )
     assert told == [(1,)]
+
+
+async def test_a_death_before_any_gateway_was_asked_is_recovered_at_whatever_gateway_is_in_use(
+    shop, create_product, monkeypatch
+):
+    product = await create_product(price="3.00", stock={"main": 5})
+    install(shop.core, {"sandbox-backup": ProtectedGateway(SandboxGateway(shop.core.db, name="sandbox-backup"))})
+
+    async def die(*_, **__):
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "assess", die)
+        order_id = await order_that_dies(shop, product)
+    await shop.recover(order_id)
+    await shop.operate()
+    assert await shop.status(order_id) == "confirmed"
+    assert await shop.charges(order_id) == [("captured", Decimal("6.00"), Decimal("6.00"), 0, 1)]
+
+
+async def test_the_first_commit_names_the_gateway_so_that_no_second_one_has_to(shop, create_product):
+    install(shop.core, {"sandbox-backup": ProtectedGateway(SandboxGateway(shop.core.db, name="sandbox-backup"))})
+    order = await shop.order({"X-Session-Id": f"session-{new_id()}"}, await create_product(stock={"main": 5}))
+    order_id = order.json()["order_id"]
+    ((gateway,),) = await shop.sql("SELECT gateway FROM payments WHERE order_id = %s", order_id)
+    assert (order.status_code, gateway) == (201, "sandbox-backup")

@@ -137,7 +137,7 @@ async def fail(
     async with core.db.transaction() as connection:
         held = await rows(connection, store.LOCK_RESERVATIONS, {"order_id": saga.order_id})
         finish = {"checkout_id": saga.id, "step": saga.step, "epoch": saga.epoch}
-        finish |= {"outcome": outcome, "answer": jsonb(answer.stored())}
+        finish |= {"outcome": outcome, "answer": jsonb(answer.stored()), "context": jsonb(saga.unsaved)}
         if not await first(connection, store.FINISH, finish):
             raise Stale(f"checkout {saga.id} is no longer at {saga.step} of epoch {saga.epoch}")
         version = saga.context["order_version"] + 1

@@ -25,8 +25,8 @@ from transactional.orders.checkout.totals import Quote
 from transactional.orders.events import SOURCE
 from transactional.orders.history import PERSONAL
 from transactional.orders.schemas import OrderRequest
-from transactional.payments.gateways.registry import DEFAULT_GATEWAY
 from transactional.payments.methods import Method, method_of
+from transactional.payments.router import choose
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
@@ -36,6 +36,8 @@ from transactional.platform.query import first, jsonb
 
 OWNER = new_id()
 """This process, as the owner of its checkouts."""
+NO_RISK_KNOWN = 0.0
+"""The first commit names the gateway that will be asked unless the risk, which is assessed later, says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,9 @@ async def place(
     now = core.clock.now()
     country = request.shipping_address.country
     parties = parties_of(caller, request.payment_method, country, now, request.payment_method_type)
-    saga = Saga(new_id(), new_id(), 1, "assessing", _context(caller, request, quoted, parties))
+    context = _context(caller, request, quoted, parties)
+    context["gateway"] = (await choose(core, context, NO_RISK_KNOWN))["gateway"]
+    saga = Saga(new_id(), new_id(), 1, "assessing", context)
     placed = _placed(saga, caller, quoted, parties)
     facts = [Fact(placed, sequence=1, occurred_at=now, source=SOURCE), *_stock_templates(quoted, now)]
     partitions, envelopes = outbox_rows(facts, core.settings.bus_partitions)
@@ -161,7 +165,7 @@ def _context(caller: Caller, request: OrderRequest, quoted: Quote, parties: Part
         method=request.payment_method,
         method_type=request.payment_method_type,
         payment_id=str(new_id()),
-        gateway=DEFAULT_GATEWAY,
+        gateway="",
         payment_kind=parties.payment_kind,
         device=parties.device,
         card=parties.card,

@@ -14,14 +14,14 @@ from lakefront.telemetry import correlation_id
 from transactional.inventory import service as inventory
 from transactional.orders.access import check_owner
 from transactional.orders.checkout import store
-from transactional.orders.checkout.place import OWNER, Parties, parties_of
+from transactional.orders.checkout.place import NO_RISK_KNOWN, OWNER, Parties, parties_of
 from transactional.orders.checkout.saga import Answer, Context, Saga, lease_end
 from transactional.orders.checkout.service import run_to_answer
 from transactional.orders.checkout.shipping import Destination, shipping_option
 from transactional.orders.errors import NotInThisStatus, StillRunning
 from transactional.orders.moves import move
-from transactional.payments.gateways.registry import DEFAULT_GATEWAY
 from transactional.payments.methods import Method
+from transactional.payments.router import choose, router_of
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
@@ -39,6 +39,7 @@ async def pay(core: Core, caller: Caller, order_id: UUID, method: str, method_ty
     """Pay an order whose payment failed. Raises StillRunning while a payment is under way, NotInThisStatus once it is
     paid."""
     tariffs = await tariffs_of(core)
+    await router_of(core).keep_fresh(core)
     async with core.db.transaction() as connection:
         saga = await _reopen(core, connection, tariffs, caller, order_id, (method, method_type))
     return await run_to_answer(core, saga)
@@ -60,6 +61,7 @@ async def _reopen(
     wanted = [(line["product_id"], line["quantity"]) for line in lines]
     taken = await inventory.take_for_order(connection, wanted, order_id, now)
     context, parties = _context(caller, order, paid, now)
+    context["gateway"] = (await choose(core, context, NO_RISK_KNOWN))["gateway"]
     later = {}
     if arrival := _arrival(tariffs, context, [row["warehouse"] for row in taken], now):
         context["estimated_delivery"] = later["estimated_delivery"] = iso(arrival)
@@ -101,7 +103,7 @@ def _context(caller: Caller, order: Row, paid: PaidWith, now: datetime) -> tuple
         "method": method,
         "method_type": method_type,
         "payment_id": str(new_id()),
-        "gateway": DEFAULT_GATEWAY,
+        "gateway": "",
         "payment_kind": parties.payment_kind,
         "device": parties.device,
         "card": parties.card,

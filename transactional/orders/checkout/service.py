@@ -21,6 +21,7 @@ from transactional.orders.checkout.saga import Answer, Saga, Stale, lease_end
 from transactional.orders.checkout.totals import Quote
 from transactional.orders.errors import KeyReused, StillRunning
 from transactional.orders.schemas import OrderRequest, Purchase
+from transactional.payments.router import router_of
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
@@ -79,6 +80,7 @@ async def _place(core: Core, caller: Caller, request: OrderRequest, key: str | N
     """Quote and write the order on one connection: in one statement, or where something else is spent with it, in one
     transaction whose last locks are the coupon's and those of stored value."""
     tariffs = await tariffs_of(core)
+    await router_of(core).keep_fresh(core)
     async with core.db.connection() as connection:
         asked, quoted = await _quote(connection, tariffs, caller, request, core.clock.now())
         if quoted.coupon is None and not quoted.draws:

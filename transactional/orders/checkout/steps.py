@@ -57,6 +57,8 @@ async def resume(core: Core, saga: Saga) -> Answer:
     """Take over a checkout that lost its process: money may have been asked for already."""
     if saga.step != "assessing":
         return await look_up(core, saga)
+    if not saga.context["gateway"]:  # there was nobody to ask
+        return await run(core, saga)
     verdict, assessed = await assess(core, saga)
     asked = saga.context["gateway"]
     way = await way_of(core, saga, verdict)

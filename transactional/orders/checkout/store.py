@@ -168,7 +168,7 @@ LOCK_RESERVATIONS = (
 )
 
 FINISH = """
-UPDATE checkouts SET step = 'settled', outcome = %(outcome)s, answer = %(answer)s
+UPDATE checkouts SET step = 'settled', outcome = %(outcome)s, answer = %(answer)s, context = context || %(context)s
  WHERE id = %(checkout_id)s AND step = %(step)s AND epoch = %(epoch)s AND outcome IS NULL
 RETURNING 1 AS moved
 """

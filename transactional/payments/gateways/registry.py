@@ -12,7 +12,6 @@ from transactional.platform.core import Core
 from transactional.platform.database import Database
 
 Gateways = Mapping[str, ProtectedGateway]
-DEFAULT_GATEWAY = "sandbox"
 SANDBOXES = ("sandbox", "sandbox-backup")
 STRIPE_CALL_SECONDS = 8.0
 """A card's issuer may take seconds; shorter than a checkout's lease, with the tries before it."""
