@@ -16,6 +16,7 @@ from transactional.inventory import api as inventory
 from transactional.orders import api as orders
 from transactional.orders import updates_api as order_updates
 from transactional.orders.checkout import api as checkout
+from transactional.orders.live import close_watch, let_watchers_go
 from transactional.payments import api as payments
 from transactional.payments.gateways.registry import close_gateways, open_gateways
 from transactional.platform.docs import DESCRIPTION, describe, serve_documentation
@@ -72,7 +73,12 @@ def create_app() -> FastAPI:
         title="Lakefront storefront",
         version="1",
         description=DESCRIPTION,
-        lifespan=lifespan_with(ensure_merchandiser, open_gateways, last_steps=[close_gateways]),
+        lifespan=lifespan_with(
+            ensure_merchandiser,
+            open_gateways,
+            last_steps=[close_watch, close_gateways],
+            when_told_to_stop=[let_watchers_go],
+        ),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,

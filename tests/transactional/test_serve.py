@@ -160,3 +160,23 @@ async def test_an_order_is_watched_by_web_socket_and_by_events_from_any_worker(s
             assert (closed.data, closed.extra) == (4404, "order_not_found")
         async with shop.put(f"{path}/status", json={"status": "shipped"}, headers=internal) as answer:
             assert answer.status == 409
+
+
+async def test_who_watches_an_order_is_let_go_when_the_server_stops(server: Server) -> None:
+    internal = {"X-Internal-Key": load_secrets(server.home).internal_key}
+    async with aiohttp.ClientSession(server.url) as shop:
+        order_id, guest = await order_in(shop, internal)
+        path = f"/api/v1/orders/{order_id}"
+        async with (
+            shop.ws_connect(f"{path}/live", headers=guest) as socket,
+            shop.get(f"{path}/updates", headers=guest) as events,
+        ):
+            for _ in range(2):
+                await socket.receive_json(timeout=10)
+            while "id: 2" not in (await asyncio.wait_for(events.content.readline(), 10)).decode():
+                pass
+            server.process.terminate()
+            await asyncio.wait_for(events.read(), 10)  # raises unless the answer was ended properly
+            closed = await socket.receive(timeout=10)
+        assert (closed.data, closed.extra) == (1012, "service_restart")
+    assert server.process.wait(15) == 0

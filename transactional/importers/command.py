@@ -7,16 +7,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
-import psycopg
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from lakefront.money import amounts_text
-from lakefront.settings import settings
 from transactional.importers.online_retail import import_log
 from transactional.importers.online_retail_log import REASONS, BadLog
+from transactional.platform.operators import shop_database
 
 app = typer.Typer(no_args_is_help=True, help="Fill the shop from an order log.")
 console = Console()
@@ -37,24 +36,16 @@ def online_retail(
     """
     started = time.monotonic()
     try:
-        changed, summary = import_log(file, _database_url(), lambda line: console.print(f"[dim]{line}[/dim]"))
+        with shop_database(console) as url:
+            changed, summary = import_log(file, url, lambda line: console.print(f"[dim]{line}[/dim]"))
     except BadLog as error:
         console.print(f"[red]{error}[/red]", soft_wrap=True)
-        raise typer.Exit(1) from error
-    except psycopg.OperationalError as error:
-        console.print(f"[red]The database cannot be reached:[/red] {error}", soft_wrap=True)
         raise typer.Exit(1) from error
     show(summary)
     if changed:
         console.print(f"Imported in {time.monotonic() - started:.0f} s; the events are on their way to the lake.")
     else:
         console.print("This file has been imported before: nothing was changed.")
-
-
-def _database_url() -> str:
-    if not settings().database_url:
-        raise BadLog("no database: run `lakefront up`, or set LAKEFRONT_DATABASE_URL")
-    return settings().database_url
 
 
 def show(summary: dict[str, Any]) -> None:

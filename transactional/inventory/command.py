@@ -8,8 +8,8 @@ from psycopg.rows import dict_row
 from rich.console import Console
 from rich.table import Table
 
-from lakefront.settings import settings
 from transactional.inventory import store
+from transactional.platform.operators import shop_database
 
 app = typer.Typer(no_args_is_help=True, help="The stock and its ledger.")
 console = Console()
@@ -24,18 +24,10 @@ def choose() -> None:
 def check() -> None:
     """Add up every movement of stock ever made and compare it with what is available.
 
-    Ends with status 1 where they differ anywhere, and shows where.
+    Ends with status 1 where they differ anywhere, and shows where; with 2 where the database cannot be reached.
     """
-    url = settings().database_url
-    if not url:
-        console.print("[red]No database:[/red] run `lakefront up`, or set LAKEFRONT_DATABASE_URL.", soft_wrap=True)
-        raise typer.Exit(2)
-    try:
-        with psycopg.connect(url, row_factory=dict_row) as connection:
-            differences = connection.execute(store.LEDGER_DIFFERENCES).fetchall()
-    except psycopg.OperationalError as error:
-        console.print(f"[red]The database cannot be reached:[/red] {error}", soft_wrap=True)
-        raise typer.Exit(2) from error
+    with shop_database(console) as url, psycopg.connect(url, row_factory=dict_row) as connection:
+        differences = connection.execute(store.LEDGER_DIFFERENCES).fetchall()
     if not differences:
         console.print("The stock is the sum of its ledger, everywhere.")
         return

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-import psycopg
 import typer
-from psycopg_pool import PoolTimeout
 from rich.console import Console
 from rich.table import Table
 
-from lakefront.settings import settings
 from transactional.orders import projection
 from transactional.orders.history import BrokenHistory, OrderState
 from transactional.platform.database import Database
+from transactional.platform.operators import with_database
 
 app = typer.Typer(no_args_is_help=True, help="Look at orders through their histories.")
 console = Console()
-
-
-def _with_database(do: Callable[[Database], Awaitable[Any]]) -> Any:
-    if not settings().database_url:
-        console.print("[red]No database: run `lakefront up`, or set LAKEFRONT_DATABASE_URL.[/red]", soft_wrap=True)
-        raise typer.Exit(1)
-
-    async def run() -> Any:
-        db = await Database.open(settings().database_url)
-        try:
-            return await do(db)
-        finally:
-            await db.close()
-
-    try:
-        return asyncio.run(run())
-    except (psycopg.OperationalError, PoolTimeout) as error:
-        console.print(f"[red]The database cannot be reached:[/red] {error}", soft_wrap=True)
-        raise typer.Exit(1) from error
 
 
 @app.command()
@@ -48,7 +25,10 @@ def check(
         bool, typer.Option("--repair", help="Write orders that differ anew from their histories.")
     ] = False,
 ) -> None:
-    """Compare every order with what its history says. Leaves with 1 when one differs and was not repaired."""
+    """Compare every order with what its history says.
+
+    Ends with status 1 where one differs and was not repaired, with 2 where the database cannot be reached.
+    """
 
     async def run(db: Database) -> int:
         left = 0
@@ -61,7 +41,7 @@ def check(
                 console.print(f"{finding.order_id}: {finding.problem}{', rebuilt' if mended else ''}", soft_wrap=True)
         return left
 
-    left = _with_database(run)
+    left = with_database(console, run)
     if left:
         console.print(f"[red]{left} orders are not what their histories say.[/red]")
         raise typer.Exit(1)
@@ -82,7 +62,7 @@ def show(
             return await projection.state_of(connection, order_id, sequence=sequence, moment=moment)
 
     try:
-        state: OrderState = _with_database(run)
+        state = with_database(console, run)
     except BrokenHistory as error:
         console.print(f"[red]Order {order_id}: {error}.[/red]", soft_wrap=True)
         raise typer.Exit(1) from error

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -38,7 +39,8 @@ class _Watcher:
 
     order_id: UUID
     sequence: int
-    news: asyncio.Queue[Row] = field(default_factory=asyncio.Queue)
+    news: asyncio.Queue[Row | None] = field(default_factory=asyncio.Queue)
+    """Facts; None when the worker stops and the listener has to go on elsewhere."""
 
 
 class Watch:
@@ -50,7 +52,8 @@ class Watch:
         self._polling: asyncio.Task[None] | None = None
 
     async def follow(self, order_id: UUID, after: int = 0) -> AsyncGenerator[dict[str, Any]]:
-        """The order's facts from ``after`` on, as they happen; ends with the fact after which nothing can follow.
+        """The order's facts from ``after`` on, as they happen; ends with the fact after which nothing can follow, or when
+        the worker stops.
 
         Raises Problem 503 when too many watch already.
         """
@@ -69,6 +72,8 @@ class Watch:
         try:
             while True:
                 fact = await watcher.news.get()
+                if fact is None:
+                    return
                 yield _told(fact)
                 if has_ended(fact["status"] or "pending"):
                     return
@@ -76,7 +81,7 @@ class Watch:
             self._watchers.discard(watcher)
 
     async def _poll(self) -> None:
-        """Ask for news until nobody watches any more; PostgreSQL being away is waited for."""
+        """Ask for news until nobody watches any more. Who watches must not wait for ever because one round failed."""
         pause = POLL_SECONDS
         while self._watchers:
             try:
@@ -85,23 +90,26 @@ class Watch:
             except (psycopg.OperationalError, PoolTimeout) as error:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
                 log.warning("order_news_wait_for_database", error=str(error), seconds=pause)
+            except Exception:
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+                log.exception("order_news_failed", seconds=pause)
             await asyncio.sleep(pause)
 
     async def _ask(self) -> None:
-        furthest_behind: dict[UUID, int] = {}
-        for watcher in self._watchers:
-            known = furthest_behind.get(watcher.order_id, watcher.sequence)
-            furthest_behind[watcher.order_id] = min(known, watcher.sequence)
-        wanted = {"order_ids": list(furthest_behind), "after": list(furthest_behind.values())}
+        watchers = {order_id: list(some) for order_id, some in groupby(sorted(self._watchers, key=_order), key=_order)}
+        known = [min(watcher.sequence for watcher in some) for some in watchers.values()]
         async with self._db.connection() as connection:
-            news = await rows(connection, store.NEWS, wanted)
-        if not news:
-            return
-        for watcher in self._watchers:
-            for fact in news:
-                if fact["order_id"] == watcher.order_id and fact["sequence"] > watcher.sequence:
+            news = await rows(connection, store.NEWS, {"order_ids": list(watchers), "after": known})
+        for fact in news:
+            for watcher in watchers[fact["order_id"]]:
+                if fact["sequence"] > watcher.sequence:
                     watcher.sequence = fact["sequence"]
                     watcher.news.put_nowait(fact)
+
+    def end(self) -> None:
+        """Let everyone who watches go: the worker stops, and an open answer would keep it from stopping."""
+        for watcher in self._watchers:
+            watcher.news.put_nowait(None)
 
     async def close(self) -> None:
         """Stop asking."""
@@ -111,12 +119,26 @@ class Watch:
                 await self._polling
 
 
+def _order(watcher: _Watcher) -> UUID:
+    return watcher.order_id
+
+
 _watches: WeakKeyDictionary[Database, Watch] = WeakKeyDictionary()
 
 
 def watch_of(core: Core) -> Watch:
     """The worker's watch."""
     return _watches.setdefault(core.db, Watch(core.db))
+
+
+def let_watchers_go(core: Core) -> None:
+    """End all live updates of the worker; who listened comes again, and says how far it has heard."""
+    watch_of(core).end()
+
+
+async def close_watch(core: Core) -> None:
+    """Stop the worker's watch."""
+    await watch_of(core).close()
 
 
 def has_ended(status: str) -> bool:

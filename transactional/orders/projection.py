@@ -55,15 +55,17 @@ async def take_snapshot(connection: Connection, order_id: UUID, now: datetime) -
 
 
 async def check(db: Database) -> AsyncIterator[list[Finding]]:
-    """Compare every order with its history, some hundred at a time; yields what does not agree of each batch."""
+    """Compare every order with its history, some hundred at a time and each batch as of one moment; yields what does
+    not agree of each batch."""
     last = _BEFORE_ALL
     while True:
-        async with db.connection() as connection:
+        async with db.snapshot() as connection:
             facts = await rows(connection, store.HISTORIES, {"after": last, "limit": BATCH})
-            if not facts:
-                return
-            last = facts[-1]["order_id"]
-            yield await _differing(connection, facts)
+            findings = await _differing(connection, facts)
+        if not facts:
+            return
+        yield findings
+        last = facts[-1]["order_id"]
 
 
 async def _differing(connection: Connection, facts: list[Row]) -> list[Finding]:

@@ -13,7 +13,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.requests import HTTPConnection
 
 from transactional.orders import service
-from transactional.orders.live import watch_of
+from transactional.orders.live import has_ended, watch_of
 from transactional.platform.authentication import CallerDep, caller_of
 from transactional.platform.core import Core, CoreDep
 from transactional.platform.errors import Problem, responses
@@ -76,14 +76,15 @@ async def live(socket: WebSocket, order_id: UUID) -> None:
 
 
 async def _send_news(core: Core, socket: WebSocket, order_id: UUID) -> tuple[int, str]:
-    """Send until the order has ended; returns with which code and reason to close."""
+    """Send until the order or the worker ends; returns with which code and reason to close."""
+    fact = None
     try:
         async with aclosing(watch_of(core).follow(order_id)) as news:
             async for fact in news:
                 await socket.send_json(fact)
     except Problem as problem:
         return _CLOSE_CODES.get(problem.status, 4400), problem.code
-    return 1000, "order_ended"
+    return (1000, "order_ended") if fact and has_ended(fact["status"]) else (1012, "service_restart")
 
 
 async def _until_disconnected(socket: WebSocket) -> None:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import psycopg
 import typer
-from psycopg_pool import PoolTimeout
 from rich.console import Console
 from rich.table import Table
 
-from lakefront.settings import settings
-from transactional.payments.ledger import LedgerReport, check_database
-from transactional.platform.database import Database
+from transactional.payments.ledger import check_database
+from transactional.platform.operators import with_database
 
 app = typer.Typer(no_args_is_help=True, help="Payments and their double-entry ledger.")
 console = Console(soft_wrap=True)
@@ -27,16 +22,9 @@ def choose() -> None:
 def check() -> None:
     """Show what each account holds, and compare the ledger with itself and with every payment.
 
-    Ends with status 1 where something differs, and shows what.
+    Ends with status 1 where something differs, and shows what; with 2 where the database cannot be reached.
     """
-    if not settings().database_url:
-        console.print("[red]No database:[/red] run `lakefront up`, or set LAKEFRONT_DATABASE_URL.")
-        raise typer.Exit(2)
-    try:
-        report = asyncio.run(_report())
-    except (psycopg.OperationalError, PoolTimeout) as error:
-        console.print(f"[red]The database cannot be reached:[/red] {error}")
-        raise typer.Exit(2) from error
+    report = with_database(console, check_database)
     table = Table("currency", "account", title="Debits less credits")
     table.add_column("balance", justify="right")
     for (currency, account), balance in report.balances.items():
@@ -48,11 +36,3 @@ def check() -> None:
         console.print("[red]The ledger is not right.[/red]")
         raise typer.Exit(1)
     console.print("The ledger balances and says what the payments say.")
-
-
-async def _report() -> LedgerReport:
-    db = await Database.open(settings().database_url)
-    try:
-        return await check_database(db)
-    finally:
-        await db.close()

@@ -45,8 +45,7 @@ async def check(core: Core) -> LedgerReport:
 
 async def check_database(db: Database) -> LedgerReport:
     """The same for a database."""
-    async with db.transaction() as connection:
-        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    async with db.snapshot() as connection:
         balances = await rows(connection, store.TRIAL_BALANCE)
         differences = await rows(connection, store.LEDGER_DIFFERENCES)
     return LedgerReport({(row["currency"], row["account"]): row["balance"] for row in balances}, differences)

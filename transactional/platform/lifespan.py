@@ -54,10 +54,10 @@ def open_store(chosen: Settings) -> Redis:
 
 
 def lifespan_with(
-    *first_steps: Step, last_steps: Sequence[Step] = ()
+    *first_steps: Step, last_steps: Sequence[Step] = (), when_told_to_stop: Sequence[Callable[[Core], None]] = ()
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """A lifespan that makes the worker's ``Core``, takes the domains' first steps with it, serves, and at the end takes
-    their last steps."""
+    their last steps. The server waits for open answers before it ends: ``when_told_to_stop`` ends those that would go on."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -66,11 +66,27 @@ def lifespan_with(
             core = app.state.core = await _open_core(settings(), stack)
             for step in first_steps:
                 await step(core)
+            if when_told_to_stop:
+                _hear_of_the_stop(core, when_told_to_stop)
             yield
             for step in last_steps:
                 await step(core)
 
     return lifespan
+
+
+def _hear_of_the_stop(core: Core, reactions: Sequence[Callable[[Core], None]]) -> None:
+    """React to the server's SIGTERM, and hand it on. The loop keeps one handler a signal, and the server's own, set
+    before this one, does the same for SIGINT."""
+    if "LAKEFRONT_SERVER_PROCESS" not in os.environ:
+        return
+
+    def told() -> None:
+        for react in reactions:
+            react(core)
+        signal.raise_signal(signal.SIGINT)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told)
 
 
 async def _open_core(chosen: Settings, stack: AsyncExitStack) -> Core:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
 
-import psycopg
 import typer
-from psycopg_pool import PoolTimeout
 from rich.console import Console
 
-from lakefront.settings import settings
 from transactional.platform.database import Database
+from transactional.platform.operators import with_database
 from transactional.tariffs import service
 from transactional.tariffs.exchange import BadRates
 from transactional.tariffs.snapshot import FRESH_SECONDS
@@ -55,21 +52,9 @@ def shipping(file: File) -> None:
 
 def _load(load: Load, file: Path) -> None:
     try:
-        loaded = asyncio.run(_run(load, file.read_text(encoding="utf-8-sig")))
+        text = file.read_text(encoding="utf-8-sig")
+        loaded = with_database(console, lambda db: load(db, text))
     except (BadRates, service.BadTariff, UnicodeDecodeError) as error:
         console.print(f"[red]{file}: {error}[/red]", soft_wrap=True)
         raise typer.Exit(1) from error
-    except (psycopg.OperationalError, PoolTimeout) as error:
-        console.print(f"[red]The database cannot be reached:[/red] {error}", soft_wrap=True)
-        raise typer.Exit(1) from error
     console.print(f"Loaded {loaded} rows from {file}; the shop uses them within {FRESH_SECONDS + 1:.0f} s.")
-
-
-async def _run(load: Load, text: str) -> int:
-    if not settings().database_url:
-        raise service.BadTariff("no database: run `lakefront up`, or set LAKEFRONT_DATABASE_URL")
-    db = await Database.open(settings().database_url, 1)
-    try:
-        return await load(db, text)
-    finally:
-        await db.close()

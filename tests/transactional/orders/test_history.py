@@ -82,6 +82,21 @@ async def findings(shop, order_id: str) -> list[str]:
     return [finding.problem for finding in found if str(finding.order_id) == order_id]
 
 
+async def test_an_order_that_moves_while_it_is_checked_is_no_finding(shop, order_id, internal, monkeypatch):
+    compare = projection._differing
+
+    async def move_then_compare(connection, facts):
+        if any(str(fact["order_id"]) == order_id for fact in facts):
+            moved = await shop.client.put(
+                f"/api/v1/orders/{order_id}/status", json={"status": "processing"}, headers=internal
+            )
+            assert moved.status_code == 200
+        return await compare(connection, facts)
+
+    monkeypatch.setattr(projection, "_differing", move_then_compare)
+    assert await findings(shop, order_id) == []
+
+
 async def test_the_row_is_what_the_history_says(shop, order_id):
     assert await findings(shop, order_id) == []
     async with shop.core.db.connection() as connection:
