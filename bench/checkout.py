@@ -6,12 +6,15 @@ import asyncio
 import json
 import random
 import time
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from statistics import mean
 from typing import Any
 from uuid import uuid4
 
 import aiohttp
 import psycopg
+from psycopg.rows import dict_row
 from rich.console import Console
 
 from bench import catalogue, pgbench, shoppers
@@ -24,25 +27,16 @@ from lakefront.runtime import ports
 from lakefront.secrets import load_secrets
 
 PRODUCTS, MANY_PRODUCTS, UNITS, PRICE = 1000, 100_000, 1_000_000, "19.99"
-ORDERS = {1: 500, 8: 2000, 32: 2000}
-"""How many carts so many clients check out."""
-WARM_UP_ORDERS, BARE_SECONDS, BARE_CARTS, API_WORKERS = 300, 6, 6000, 2
+ORDERS = {1: 300, 8: 1200, 32: 1200}
+"""How many carts so many clients check out in a turn."""
+TURNS = 3
+WARM_UP_ORDERS, TURN_WARM_UP_ORDERS, BARE_SECONDS, BARE_CARTS, API_WORKERS = 300, 120, 4, 5000, 2
 PARTS = {"api": ("api",), "postgres": ("postgres",), "redis": ("bus", "store"), "worker": ("worker",)}
 ADDRESS = {"street": "123 Main St", "city": "Seattle", "state": "WA", "zip": "98101", "country": "US"}
 
 # pgbench takes one cart after the other, as the load generator does.
-HELPERS = """
-CREATE TABLE IF NOT EXISTS bench_carts (n bigint PRIMARY KEY, cart uuid, member uuid, product uuid, sku text);
-CREATE SEQUENCE IF NOT EXISTS bench_next;
-TRUNCATE bench_carts;
-INSERT INTO bench_carts
-SELECT row_number() OVER (ORDER BY c.id), c.id, c.user_id, i.product_id, i.sku
-  FROM carts c JOIN cart_items i ON i.cart_id = c.id;
-ANALYZE bench_carts;
-ALTER SEQUENCE bench_next RESTART;
-"""
-DRAW = """SELECT b.product AS product, b.sku AS sku, b.member AS member, b.cart AS cart, {fresh}
-  FROM (SELECT nextval('bench_next') AS n OFFSET 0) t JOIN bench_carts b ON b.n = t.n"""
+CARTS = """SELECT c.id::text AS cart, c.user_id::text AS member, i.product_id::text AS product, i.sku
+  FROM carts c JOIN cart_items i ON i.cart_id = c.id ORDER BY c.id"""
 
 # What an order leaves behind. Each pgbench transaction has to leave as much.
 TRACES = {
@@ -65,7 +59,6 @@ class Shop:
 
     servers: Environment
     url: str
-    key: str
     products: list[str]
     own: dict[str, str]
     randomness: random.Random = field(default_factory=lambda: random.Random(7))
@@ -88,7 +81,6 @@ class Shop:
             "path": "/api/v1/orders",
             "headers": {
                 "Authorization": f"Bearer {shopper.token}",
-                "X-Internal-Key": self.key,
                 "Content-Type": "application/json",
             },
             "body": json.dumps(
@@ -101,7 +93,12 @@ class Shop:
         }
 
     async def run(self, plan: Plan) -> tuple[Outcome, dict[str, float]]:
-        """The outcome of a plan and the CPU-ms per order of each part, with the captures that the worker does afterwards."""
+        """The outcome of a plan and the CPU-ms per order of each part, with the captures that the worker does afterwards.
+
+        Each shopper has looked at the cart before, by one of the workers.
+        """
+        looks = [{"path": "/api/v1/cart", "headers": request["headers"]} for request in plan.requests]
+        await send(replace(plan, requests=looks, unique_header=None))
         before = {part: self.servers.cpu_seconds(*names) for part, names in PARTS.items()}
         outcome = await send(plan)
         await captured(self.servers)
@@ -116,14 +113,19 @@ async def open_shop(servers: Environment) -> Shop:
     key = load_secrets(servers.home).internal_key
     port = ports.any_free()
     url = f"http://127.0.0.1:{port}"
-    own = {"LAKEFRONT_API_PORT": str(port), "LAKEFRONT_API_WORKERS": str(API_WORKERS)}
+    # Without the movable clock, as a shop in business: every process would ask for it ten times a second.
+    own = {
+        "LAKEFRONT_API_PORT": str(port),
+        "LAKEFRONT_API_WORKERS": str(API_WORKERS),
+        "LAKEFRONT_SIMULATION": "false",
+    }
     servers.start("api", ["-m", "transactional.serve"], **own)
     servers.wait_for(f"{url}/health/live")
-    return Shop(servers, url, key, await catalogue.fill(url, key, PRODUCTS, UNITS, PRICE), own)
+    return Shop(servers, url, await catalogue.fill(url, key, PRODUCTS, UNITS, PRICE), own)
 
 
 async def measure(console: Console) -> Result:
-    """The shop with its worker at 1, 8 and 32 clients, then PostgreSQL alone with the recorded statements."""
+    """The shop with its worker at 1, 8 and 32 clients, by turns with PostgreSQL alone and the recorded statements."""
     result = Result("checkout")
     with environment() as servers:
         console.print(f"filling {PRODUCTS:,} products")
@@ -132,22 +134,64 @@ async def measure(console: Console) -> Result:
         console.print(f"an order is {len(script.statements)} statements; the shop")
         servers.start("worker", ["-m", "transactional.worker"], **shop.own)
         await shop.run(shop.plan(8, WARM_UP_ORDERS))
-        outcomes = {clients: await shop.run(shop.plan(clients, orders)) for clients, orders in ORDERS.items()}
+        turns = {clients: [await _turn(shop, script, traces, clients) for _ in range(TURNS)] for clients in ORDERS}
         console.print(f"the shop with {MANY_PRODUCTS:,} products")
         shop.products = catalogue.multiply(servers.database_url, MANY_PRODUCTS)
-        many, many_cpu = await shop.run(shop.plan(8, ORDERS[8]))
+        many, many_cpu = await shop.run(shop.plan(8, ORDERS[8] * TURNS))
+        bare_orders = sum(turn.bare.transactions for each in turns.values() for turn in each)
         refused = _value(servers, "SELECT count(*) FROM orders WHERE status <> 'confirmed'")
-        servers.stop("worker")
-        servers.stop("api")
-        console.print("PostgreSQL alone")
-        for clients in ORDERS:
-            bare, bare_cpu = await _run_bare(shop, script, traces, clients)
-            report(result, f"_{clients}", *outcomes[clients], bare, bare_cpu)
-        report(result, f"_8_of_{MANY_PRODUCTS}_products", many, many_cpu)
-    outcomes_of_all = [outcome for outcome, _ in outcomes.values()] + [many]
-    refused += sum(count for each in outcomes_of_all for status, count in each.statuses.items() if int(status) >= 400)
+    console.print(f"{bare_orders:,} orders by pgbench beside them")
+    for clients, each in turns.items():
+        report(result, f"_{clients}", *_together(each))
+    report(result, f"_8_of_{MANY_PRODUCTS}_products", many, many_cpu)
+    outcomes = [turn.outcome for each in turns.values() for turn in each] + [many]
+    refused += sum(count for each in outcomes for status, count in each.statuses.items() if int(status) >= 400)
     result.add("refused_or_unconfirmed", refused, "orders")
     return result
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Orders through the shop, and by pgbench directly afterwards: a shared machine is not the same for long."""
+
+    outcome: Outcome
+    cpu: dict[str, float]
+    """CPU-ms per order of each part."""
+    bare: pgbench.Run
+    bare_cpu: float
+    """PostgreSQL's CPU-ms per transaction."""
+
+
+async def _turn(shop: Shop, script: pgbench.Script, traces: dict[str, int], clients: int) -> Turn:
+    warming_up, plan = shop.plan(clients, TURN_WARM_UP_ORDERS), shop.plan(clients, ORDERS[clients])
+    tidy(shop.servers)
+    await shop.run(warming_up)  # what was tidied is planned anew
+    outcome, cpu = await shop.run(plan)
+    with shop.servers.paused("api", "worker"):
+        bare, bare_cpu = await _run_bare(shop, script, traces, clients)
+    await captured(shop.servers)  # of pgbench's orders: they are not to be in the next turn's way
+    return Turn(outcome, cpu, bare, bare_cpu)
+
+
+def tidy(servers: Environment) -> None:
+    """Do now what PostgreSQL would do at a time of its own, in this turn or in the other one."""
+    with psycopg.connect(servers.database_url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET autovacuum = off")
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute("VACUUM (ANALYZE)")
+
+
+def _together(turns: list[Turn]) -> tuple[Outcome, dict[str, float], pgbench.Run, float]:
+    """What turns of the same size come to."""
+    outcome = Outcome(
+        sum(turn.outcome.seconds for turn in turns),
+        sum(turn.outcome.cpu_seconds for turn in turns),
+        dict(sum((Counter(turn.outcome.statuses) for turn in turns), Counter())),
+        [latency for turn in turns for latency in turn.outcome.latencies_ms],
+    )
+    cpu = {part: mean(turn.cpu[part] for turn in turns) for part in turns[0].cpu}
+    bare = pgbench.Run(sum(turn.bare.transactions for turn in turns), mean(turn.bare.rate for turn in turns))
+    return outcome, cpu, bare, mean(turn.bare_cpu for turn in turns)
 
 
 async def _recorded(shop: Shop) -> tuple[pgbench.Script, dict[str, int]]:
@@ -203,10 +247,11 @@ async def _run_bare(
     """What pgbench reaches, and PostgreSQL's CPU-ms per transaction. Raises RuntimeError when it did less than orders."""
     servers = shop.servers
     shop.shoppers(BARE_CARTS)
-    with psycopg.connect(servers.database_url, autocommit=True) as connection:
-        connection.execute(HELPERS)
+    with psycopg.connect(servers.database_url, autocommit=True, row_factory=dict_row) as connection:
+        pgbench.fill(servers.database_url, script, connection.execute(CARTS).fetchall())
+    tidy(servers)
     file = servers.home / "checkout.pgbench"
-    file.write_text(script.text("", DRAW))
+    file.write_text(script.text())
     await pgbench.run(servers.database_url, script, file, clients, 1)
     before, cpu = _traces(servers), servers.cpu_seconds("postgres")
     run = await pgbench.run(servers.database_url, script, file, clients, BARE_SECONDS)

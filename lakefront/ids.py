@@ -9,4 +9,4 @@ from uuid_utils import compat
 
 def new_id() -> UUID:
     """A fresh UUIDv7, unique across processes, later ones greater within a process."""
-    return UUID(int=compat.uuid7().int)
+    return compat.uuid7()

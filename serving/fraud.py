@@ -46,7 +46,9 @@ class FraudAssessor:
         """The verdict on an order."""
         begun = time.perf_counter()
         origin = Origin(order.email_domain, order.address, order.device, order.network_country)
-        (activity, fallback), external = await asyncio.gather(self._activity(order), self._reputation.score(origin))
+        reputation = asyncio.create_task(self._reputation.score(origin))
+        activity, fallback = await self._activity(order)
+        external = await reputation
         features = fraud_features(fraud_order(order), activity, order.now.timestamp())
         rules, reasons = rules_score(features)
         loaded = self._models.fraud.current

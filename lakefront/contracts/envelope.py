@@ -22,7 +22,7 @@ Amount = Annotated[Decimal, Field(max_digits=18, decimal_places=4)]
 class EventData(BaseModel):
     """Base of every event's data. ``event_type`` names it, ``key_field`` is the field that orders it on the bus."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null")
 
     event_type: ClassVar[str]
     key_field: ClassVar[str]

@@ -10,7 +10,7 @@ import pytest
 from bench.pgbench import script_of
 from bench.recording import Statement, read_statements, statements_about
 
-PRODUCT, ORDER, CHARGE = str(UUID(int=1)), str(UUID(int=2)), "ch_" + UUID(int=3).hex
+PRODUCT, ORDER = str(UUID(int=1)), str(UUID(int=2))
 
 LOG = f"""backend 7 LOG:  statement: BEGIN
 backend 8 LOG:  execute <unnamed>: SELECT offset_interval FROM clock
@@ -41,18 +41,22 @@ def test_a_transaction_is_found_whole_among_what_other_backends_do(tmp_path: Pat
 
 
 def test_what_differs_is_drawn_and_the_rest_is_sent_as_recorded() -> None:
-    sql = "INSERT INTO t SELECT $1, ANY($2::uuid[]), $3, $4, $5, $6 FROM unnest($7)"
-    other = (str(UUID(int=8)), f"{{{PRODUCT}}}", "ch_" + UUID(int=9).hex, None, "", '{"at": "two"}', "{1,2}")
-    script = script_of(
-        [Statement(1, sql, (ORDER, f"{{{PRODUCT}}}", CHARGE, None, "", '{"at": "one"}', "{1,2}"))],
-        [Statement(2, sql, other)],
-        {PRODUCT: "product"},
+    sql = "INSERT INTO t SELECT $1, ANY($2::uuid[]), $3, $4, $5, $6 FROM unnest($7), $8"
+    first, second = ((str(UUID(int=number)), "ch_" + UUID(int=number + 1).hex) for number in (2, 8))
+    one, another = (
+        (order, f"{{{PRODUCT}}}", charge, None, "", f'{{"at": "{at}"}}', "{1,2}", f'{{"id": "{order}"}}')
+        for (order, charge), at in ((first, "one"), (second, "two"))
     )
+    script = script_of([Statement(1, sql, one)], [Statement(2, sql, another)], {PRODUCT: "product"})
     assert script.statements == [
-        "INSERT INTO t SELECT :fresh0, ANY(ARRAY[:product]::uuid[]::uuid[]), :fresh1, NULL, '', :p0_6 FROM unnest(:p0_7)"
+        "INSERT INTO t SELECT :fresh0, ANY(:p0_2::uuid[]), :fresh1, NULL, '', :p0_6 FROM unnest(:p0_7), :p0_8"
     ]
-    assert script.fresh == {"fresh0": "uuidv7()", "fresh1": "'ch_' || replace(uuidv7()::text, '-', '')"}
     assert script.constants == {"p0_6": '{"at": "one"}', "p0_7": "{1,2}"}
+    assert script.variables == ["product", "fresh0", "fresh1", "p0_2", "p0_8"]
+    product, fresh, charge, products, document = script.draw({"product": "the-product"})
+    assert (product, products) == ("the-product", "{the-product}")
+    assert UUID(fresh) != UUID(first[0]) and charge.startswith("ch_") and charge != first[1]
+    assert document == f'{{"id": "{fresh}"}}'
 
 
 def test_recordings_of_different_requests_are_refused() -> None:

@@ -15,7 +15,7 @@ from lakefront.card_numbers import CardNumberRefused, holds_card_number, without
 from lakefront.clock import real_now
 from lakefront.contracts.commerce import PaymentChanged
 from lakefront.ids import new_id
-from transactional.platform.outbox import Fact, outbox_rows
+from transactional.platform.outbox import Fact, outbox_columns
 
 CARDS = [
     "4242424242424242",  # Visa
@@ -157,7 +157,7 @@ def test_an_event_that_would_hold_one_is_refused():
         gateway="sandbox", reason="4242424242424242",
     )  # fmt: skip
     with pytest.raises(CardNumberRefused, match=r"payments\.payment\.changed\.v1") as refused:
-        outbox_rows([Fact(data, sequence=1, occurred_at=real_now(), source="test")], 4)
+        outbox_columns([Fact(data, sequence=1, occurred_at=real_now(), source="test")], 4)
     assert "4242" not in str(refused.value)
 
 

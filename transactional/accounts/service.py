@@ -25,7 +25,7 @@ from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
 from transactional.platform.errors import not_found
-from transactional.platform.outbox import outbox_rows
+from transactional.platform.outbox import outbox_columns
 from transactional.platform.query import first
 from transactional.platform.tokens import Identity, sign
 
@@ -61,7 +61,7 @@ async def _open_account(core: Core, registration: Registration, *, role: str, is
     password_hash = await passwords.hash_password(core.password_pool, registration.password)
     now = core.clock.now()
     user_id, user, refresh_token = new_id(), new_id(), random.token_urlsafe(32)
-    partitions, envelopes = outbox_rows([registered(user, registration.email, registration.country, now)])
+    partitions, envelopes = outbox_columns([registered(user, registration.email, registration.country, now)])
     parameters = {
         "user_id": user_id,
         "email": registration.email,

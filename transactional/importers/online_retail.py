@@ -28,7 +28,7 @@ from transactional.importers.countries import country_code, is_known
 from transactional.importers.departments import categories, department_of
 from transactional.importers.online_retail_log import BadLog, OnlineRetailLog, Tally, fingerprint, open_log
 from transactional.importers.online_retail_rows import Customer, PastOrder, Product
-from transactional.platform.outbox import Fact, outbox_rows
+from transactional.platform.outbox import Fact, outbox_columns
 
 NAME = "online-retail"
 ORDERS_AT_ONCE = 1_000
@@ -117,7 +117,7 @@ class _Import:
         store.copy(self._connection, table, columns, values)
 
     def _tell(self, facts: list[Fact]) -> None:
-        self._copy("outbox", ("partition", "envelope"), zip(*outbox_rows(facts), strict=True))
+        self._copy("outbox", ("partition", "envelope"), zip(*outbox_columns(facts), strict=True))
         self._events += len(facts)
 
     def _read_products(self) -> list[Product]:

@@ -12,7 +12,7 @@ from transactional.orders import projection, store
 from transactional.orders.events import status_changed
 from transactional.orders.states import check_move
 from transactional.platform.database import Connection
-from transactional.platform.outbox import outbox_rows
+from transactional.platform.outbox import outbox_columns
 from transactional.platform.query import first, jsonb
 
 SNAPSHOT_EVERY = 10
@@ -44,7 +44,7 @@ async def move(
     """
     check_move(previous, status)
     fact = status_changed(order_id, user, previous, status, version=version, now=now, reason=reason)
-    partitions, envelopes = outbox_rows([fact])
+    partitions, envelopes = outbox_columns([fact])
     done = await first(
         connection,
         store.MOVE,

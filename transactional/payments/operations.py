@@ -22,7 +22,7 @@ from transactional.payments.gateways.protection import ProtectedGateway
 from transactional.payments.gateways.registry import gateway_of
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
-from transactional.platform.outbox import outbox_rows
+from transactional.platform.outbox import outbox_columns
 from transactional.platform.query import Row, first, rows
 
 LEASE = timedelta(seconds=30)
@@ -104,7 +104,7 @@ async def _finish_captures(core: Core, operations: list[Row]) -> None:
     async with core.db.transaction() as connection:
         locked = await rows(connection, store.CAPTURED_ROWS, parameters)
         facts = [payment_changed({**row, "status": "captured", "version": row["version"] + 1}, now) for row in locked]
-        partitions, envelopes = outbox_rows(facts, core.settings.bus_partitions)
+        partitions, envelopes = outbox_columns(facts, core.settings.bus_partitions)
         written = {
             "operation_ids": [row["operation_id"] for row in locked],
             "payment_ids": [row["id"] for row in locked],

@@ -57,9 +57,13 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection in autocommit mode, given back at the end."""
-        async with self._pool.connection() as connection:
+        """A connection in autocommit mode, given back at the end: there is no transaction to end, which the pool's own
+        context would do."""
+        connection = await self._pool.getconn()
+        try:
             yield connection
+        finally:
+            await self._pool.putconn(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

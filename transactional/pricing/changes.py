@@ -10,7 +10,7 @@ from uuid import UUID
 
 from transactional.inventory.errors import UnknownProducts
 from transactional.platform.database import Connection
-from transactional.platform.outbox import outbox_rows
+from transactional.platform.outbox import outbox_columns
 from transactional.platform.query import Row, rows
 from transactional.pricing import store
 from transactional.pricing.events import Reason, price_changed
@@ -52,7 +52,7 @@ async def set_prices(connection: Connection, new: Sequence[NewPrice], actor: str
         )
         for one in new
     ]
-    partitions, envelopes = outbox_rows(facts)
+    partitions, envelopes = outbox_columns(facts)
     await connection.execute(
         store.SET_PRICES,
         {

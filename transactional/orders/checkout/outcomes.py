@@ -9,7 +9,7 @@ advance    one step further, with what has become known since
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from uuid import UUID
 from prometheus_client import Counter
 
 from lakefront.clock import real_now
+from lakefront.contracts.commerce import OrderStatus
 from lakefront.ids import new_id
 from transactional.inventory import service as inventory
 from transactional.inventory.errors import OutOfStock
@@ -30,8 +31,8 @@ from transactional.payments.events import payment_changed
 from transactional.payments.gateways.interface import Charge
 from transactional.platform.core import Core
 from transactional.platform.errors import Problem
-from transactional.platform.outbox import Fact, outbox_rows, tell
-from transactional.platform.query import first, jsonb, rows
+from transactional.platform.outbox import Fact, outbox_columns, outbox_rows, tell
+from transactional.platform.query import document, jsonb, rows, value
 from transactional.promotions import service as promotions
 from transactional.stored_value import service as stored_value
 
@@ -57,43 +58,41 @@ async def settle(core: Core, saga: Saga, charge: Charge | None) -> Answer:
     context = saga.context
     now = core.clock.now()
     in_review = context["action"] == "review"
-    status = "review" if in_review else "confirmed"
+    status: OrderStatus = "review" if in_review else "confirmed"
     version = context["order_version"] + 1
     tracking = tracking_number(saga.order_id)
     payment: changes.PaymentStatus = "authorized" if charge is not None or in_review else "captured"
     answer = order_answer(saga, status, payment, eta=context.get("estimated_delivery"), tracking=tracking)
     reason = "fraud_review" if in_review else None
-    moved = status_changed(saga.order_id, saga.user, "pending", status, version=version, now=now, reason=reason)  # type: ignore[arg-type]
-    partitions, envelopes = outbox_rows(
-        [*saga.untold, moved, payment_changed(_payment(saga, payment), now)], core.settings.bus_partitions
-    )
-    parameters: dict[str, Any] = {
+    confirmed = status_changed(saga.order_id, saga.user, "pending", status, version=version, now=now, reason=reason)
+    paid = payment_changed(_payment(saga, payment), now)
+    told = outbox_rows([*saga.untold, confirmed, paid], core.settings.bus_partitions)
+    settlement: dict[str, Any] = {
         "order_id": saga.order_id,
         "checkout_id": saga.id,
         "step": saga.step,
         "epoch": saga.epoch,
         "outcome": status,
-        "answer": jsonb(answer.stored()),
-        "context": jsonb(saga.unsaved),
+        "answer": answer.stored(),
+        "context": saga.unsaved,
         "lines": len(context["items"]),
-        "status": status,
         "order_version": version,
         "tracking_number": tracking,
-        "fact": moved.data.event_type,
-        "fact_data": jsonb(moved.data.model_dump(mode="json")),
-        "changes": jsonb({"order": {"status": status, "tracking_number": tracking}}),
-        "payment_id": UUID(context["payment_id"]),
+        "fact": confirmed.data.event_type,
+        "fact_data": told[-2].data,
+        "changes": {"order": {"status": status, "tracking_number": tracking}},
+        "payment_id": context["payment_id"],
         "payment_status": payment,
         "gateway": context["gateway"],
         "gateway_reference": charge.reference if charge else None,
         "capture_id": new_id() if charge and not in_review and core.settings.capture_policy == "at_once" else None,
-        "due": Decimal(amount_due(context)),
-        "partitions": partitions,
-        "envelopes": envelopes,
+        "due": amount_due(context),
         "real_now": real_now(),
         "now": now,
     }
-    if await _settled(core, saga, parameters, spend=not in_review and context.get("stored_value", False)):
+    events = [{"partition": row.partition, "envelope": row.envelope} for row in told]
+    parameters = {"settlement": document(settlement), "events": document(events)}
+    if await _settled(core, saga, parameters, now, spend=not in_review and context.get("stored_value", False)):
         _outcomes.labels(status).inc()
         return answer
     # Either someone else owns the checkout (then this raises Stale), or the reservation is gone although the money is
@@ -103,17 +102,16 @@ async def settle(core: Core, saga: Saga, charge: Charge | None) -> Answer:
     return await fail(core, saga, problem, "out_of_stock", outcome="failed", payment=left, charge=charge)
 
 
-async def _settled(core: Core, saga: Saga, parameters: dict[str, Any], *, spend: bool) -> bool:
+async def _settled(core: Core, saga: Saga, parameters: dict[str, Any], now: datetime, *, spend: bool) -> bool:
     """Settle in one statement or, where stored value is spent with it, in one transaction."""
     if not spend:
         async with core.db.connection() as connection:
-            done = await first(connection, store.SETTLE, parameters)
-        return bool(done and done["moved"])
+            return bool(await value(connection, store.SETTLE, parameters))
     async with core.db.transaction() as connection:
-        done = await first(connection, store.SETTLE, parameters)
-        if done and done["moved"]:
-            await stored_value.capture(connection, saga.order_id, parameters["now"])
-    return bool(done and done["moved"])
+        done = bool(await value(connection, store.SETTLE, parameters))
+        if done:
+            await stored_value.capture(connection, saga.order_id, now)
+    return done
 
 
 async def fail(
@@ -138,7 +136,7 @@ async def fail(
         held = await rows(connection, store.LOCK_RESERVATIONS, {"order_id": saga.order_id})
         finish = {"checkout_id": saga.id, "step": saga.step, "epoch": saga.epoch}
         finish |= {"outcome": outcome, "answer": jsonb(answer.stored()), "context": jsonb(saga.unsaved)}
-        if not await first(connection, store.FINISH, finish):
+        if not await value(connection, store.FINISH, finish):
             raise Stale(f"checkout {saga.id} is no longer at {saga.step} of epoch {saga.epoch}")
         version = saga.context["order_version"] + 1
         await move(connection, saga.order_id, saga.user, "pending", "failed", version=version, now=now, reason=reason)
@@ -172,7 +170,7 @@ async def advance(
     attempt: attempts.Attempt | None = None,
 ) -> Saga:
     """One step further, with what it tells the world. Raises Stale when another process owns the checkout."""
-    partitions, envelopes = outbox_rows([*saga.untold, *facts], core.settings.bus_partitions)
+    partitions, envelopes = outbox_columns([*saga.untold, *facts], core.settings.bus_partitions)
     parameters = {
         "next": step,
         "context": jsonb({**saga.unsaved, **changed}),
@@ -184,8 +182,7 @@ async def advance(
         "envelopes": envelopes,
     }
     async with core.db.transaction() if attempt else core.db.connection() as connection:
-        done = await first(connection, store.ADVANCE, parameters)
-        if not done or not done["moved"]:
+        if not await value(connection, store.ADVANCE, parameters):
             raise Stale(f"checkout {saga.id} is no longer at {saga.step} of epoch {saga.epoch}")
         await attempts.write(connection, attempt)
     return saga.at(step, **changed)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
-from uuid import UUID
 
 import orjson
 
@@ -21,7 +21,7 @@ from transactional.inventory.service import HARD_RESERVATION
 from transactional.orders.checkout import store
 from transactional.orders.checkout.quote import Asked, scope_of
 from transactional.orders.checkout.saga import Context, Saga, lease_end
-from transactional.orders.checkout.totals import Quote
+from transactional.orders.checkout.totals import Line, Quote
 from transactional.orders.events import SOURCE
 from transactional.orders.history import PERSONAL
 from transactional.orders.schemas import OrderRequest
@@ -31,8 +31,8 @@ from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
 from transactional.platform.network import country_of
-from transactional.platform.outbox import Fact, outbox_rows
-from transactional.platform.query import first, jsonb
+from transactional.platform.outbox import Fact, OutboxRow, outbox_rows
+from transactional.platform.query import document, value
 
 OWNER = new_id()
 """This process, as the owner of its checkouts."""
@@ -99,63 +99,80 @@ async def place(
     context = _context(caller, request, quoted, parties)
     context["gateway"] = (await choose(core, context, NO_RISK_KNOWN))["gateway"]
     saga = Saga(new_id(), new_id(), 1, "assessing", context)
-    placed = _placed(saga, caller, quoted, parties)
-    facts = [Fact(placed, sequence=1, occurred_at=now, source=SOURCE), *_stock_templates(quoted, now)]
-    partitions, envelopes = outbox_rows(facts, core.settings.bus_partitions)
-    lines = quoted.lines
-    done = await first(
-        connection,
-        store.PLACE,
-        {
-            "product_ids": [line.product_id for line in lines],
-            "skus": [line.sku for line in lines],
-            "titles": [line.title for line in lines],
-            "warehouses": [line.warehouse for line in lines],
-            "quantities": [line.quantity for line in lines],
-            "listed_prices": [line.listed_price for line in lines],
-            "unit_prices": [line.unit_price for line in lines],
-            "discounts": [line.discount for line in lines],
-            "totals": [line.total for line in lines],
-            "reservation_ids": [new_id() for _ in lines],
-            "stock_partitions": partitions[1:],
-            "stock_envelopes": envelopes[1:],
-            "order_partition": partitions[0],
-            "order_envelope": envelopes[0],
-            "cart_id": asked.cart_id,
-            "cart_version": asked.cart_version,
-            "checkout_id": saga.id,
-            "order_id": saga.order_id,
-            "scope": scope_of(caller),
-            "idempotency_key": key,
-            "request_hash": request_hash(request),
-            "context": jsonb(saga.context),
-            "owner": OWNER,
-            "lease_until": lease_end(),
-            "user_id": caller.user_id,
-            "session": caller.session,
-            "currency": quoted.currency,
-            "charges": jsonb(saga.context["charges"]),
-            "total": quoted.total,
-            "stored_value": quoted.stored_value,
-            "due": quoted.due,
-            "shipping_method": quoted.option.code,
-            "estimated_delivery": quoted.option.estimated_delivery,
-            "shipping_address": jsonb(request.shipping_address.model_dump()),
-            "billing_address": jsonb((request.billing_address or request.shipping_address).model_dump()),
-            "fact": placed.event_type,
-            "fact_data": jsonb(placed.model_dump(mode="json")),
-            "personal": PERSONAL,
-            "payment_id": UUID(saga.context["payment_id"]),
-            "gateway": saga.context["gateway"],
-            "method_token": request.payment_method,
-            "device": parties.device,
-            "card": parties.card,
-            "address": parties.address,
-            "expires_at": now + HARD_RESERVATION,
-            "now": now,
-        },
-    )
-    return saga if done else None
+    placed = Fact(_placed(saga, caller, quoted, parties), sequence=1, occurred_at=now, source=SOURCE)
+    told, *stock = outbox_rows([placed, *_stock_templates(quoted, now)], core.settings.bus_partitions)
+    order = {
+        "cart_id": asked.cart_id,
+        "cart_version": asked.cart_version,
+        "scope": scope_of(caller),
+        "idempotency_key": key,
+        "request_hash": request_hash(request),
+        "user_id": caller.user_id,
+        "session": caller.session,
+        "method_token": request.payment_method,
+        "shipping_address": request.shipping_address.model_dump(),
+        "billing_address": (request.billing_address or request.shipping_address).model_dump(),
+        "fact": placed.data.event_type,
+        "fact_data": told.data,
+        "partition": told.partition,
+        "envelope": told.envelope,
+        "now": now,
+        "expires_at": now + HARD_RESERVATION,
+        **_saga_document(saga),
+        **_order_document(quoted, saga.context["charges"]),
+    }
+    parameters = {
+        "order": document(order),
+        "lines": document([_line_document(*line) for line in zip(count(1), quoted.lines, stock, strict=False)]),
+        "number_of_lines": len(quoted.lines),
+    }
+    return saga if await value(connection, store.PLACE, parameters) else None
+
+
+def _saga_document(saga: Saga) -> dict[str, Any]:
+    return {
+        "checkout_id": saga.id,
+        "order_id": saga.order_id,
+        "owner": OWNER,
+        "lease_until": lease_end(),
+        "context": saga.context,
+        "payment_id": saga.context["payment_id"],
+        "gateway": saga.context["gateway"],
+        "device": saga.context["device"],
+        "card": saga.context["card"],
+        "address": saga.context["address"],
+    }
+
+
+def _order_document(quoted: Quote, charges: dict[str, str]) -> dict[str, Any]:
+    return {
+        **charges,
+        "currency": quoted.currency,
+        "total": quoted.total,
+        "stored_value": quoted.stored_value,
+        "due": quoted.due,
+        "shipping_method": quoted.option.code,
+        "estimated_delivery": quoted.option.estimated_delivery,
+        "personal": PERSONAL,
+    }
+
+
+def _line_document(number: int, line: Line, stock: OutboxRow) -> dict[str, Any]:
+    return {
+        "line_number": number,
+        "product_id": line.product_id,
+        "sku": line.sku,
+        "title": line.title,
+        "warehouse": line.warehouse,
+        "quantity": line.quantity,
+        "listed_price": line.listed_price,
+        "unit_price": line.unit_price,
+        "discount": line.discount,
+        "total": line.total,
+        "new_reservation_id": new_id(),
+        "stock_partition": stock.partition,
+        "stock_envelope": orjson.Fragment(stock.envelope),
+    }
 
 
 def _context(caller: Caller, request: OrderRequest, quoted: Quote, parties: Parties) -> Context:

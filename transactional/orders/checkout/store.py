@@ -2,8 +2,10 @@
 
 Every step is one statement whose first writing part is a compare-and-set on the saga's (step, epoch); all other parts
 are fed by what that part returned, so that a step happens whole or not at all. Locks are taken in one order: carts,
-reservations, checkouts, orders and payments, stock by (sku, warehouse). Envelopes go as binary arrays (%b): as text,
-each quote of their JSON would be escaped one by one, which cost more than everything else.
+reservations, checkouts, orders and payments, stock by (sku, warehouse).
+
+The two steps of every order take their values as documents (``query.document``). Elsewhere envelopes go as binary arrays
+(%b): as text, each quote of their JSON would be escaped one by one, which cost more than everything else.
 """
 
 from __future__ import annotations
@@ -25,84 +27,94 @@ PRODUCTS = "SELECT * FROM quotable_products WHERE product_id = ANY(%(product_ids
 # The first commit: order, lines, payment, hard reservation, saga with its idempotency key, history and events, in one
 # statement. It writes all or nothing: nothing where the stock is short, a price is another or the cart was changed
 # since they were read, and nothing where the key is there already. Stock rows are locked in order, and what they hold
-# is looked at again. A cart line's soft reservation has the line's id: it is that row which turns hard.
+# is looked at again. A cart line's soft reservation has the line's id: it is that row which turns hard. The limit lets
+# nothing out: it tells the planner that lines are few.
 PLACE = """
-WITH line AS (
-    SELECT t.*, coalesce(i.id, t.new_reservation_id) AS reservation_id
-      FROM unnest(%(product_ids)s::uuid[], %(skus)s::text[], %(titles)s::text[], %(warehouses)s::text[],
-                  %(quantities)s::int[], %(listed_prices)s::numeric[], %(unit_prices)s::numeric[],
-                  %(discounts)s::numeric[], %(totals)s::numeric[],
-                  %(reservation_ids)s::uuid[], %(stock_partitions)s::smallint[], %(stock_envelopes)b::text[])
-        WITH ORDINALITY AS t (product_id, sku, title, warehouse, quantity, listed_price, unit_price, discount, total,
-                              new_reservation_id, stock_partition, stock_envelope, line_number)
-      LEFT JOIN cart_items i ON i.cart_id = %(cart_id)s::uuid AND i.sku = t.sku
+WITH asked AS MATERIALIZED (
+    SELECT * FROM jsonb_to_record(%(order)s) AS o (
+        cart_id uuid, cart_version bigint, checkout_id uuid, order_id uuid, scope text, idempotency_key text,
+        request_hash bytea, context jsonb, owner uuid, lease_until timestamptz, user_id uuid, session text,
+        currency text, discount numeric, shipping numeric, tax numeric, duties numeric, tax_included numeric,
+        total numeric, stored_value numeric, due numeric, shipping_method text, estimated_delivery timestamptz,
+        shipping_address jsonb, billing_address jsonb, fact text, fact_data jsonb, personal text[], payment_id uuid,
+        gateway text, method_token text, device text, card text, address text, expires_at timestamptz,
+        now timestamptz, partition smallint, envelope text)
+), line AS (
+    SELECT l.*, coalesce(i.id, l.new_reservation_id) AS reservation_id
+      FROM asked a
+     CROSS JOIN (SELECT * FROM jsonb_to_recordset(%(lines)s) AS t (
+                     line_number int, product_id uuid, sku text, title text, warehouse text, quantity int,
+                     listed_price numeric, unit_price numeric, discount numeric, total numeric,
+                     new_reservation_id uuid, stock_partition smallint, stock_envelope jsonb)
+                  LIMIT %(number_of_lines)s) l
+      LEFT JOIN cart_items i ON i.cart_id = a.cart_id AND i.sku = l.sku
 ), cart AS (
-    SELECT id FROM carts WHERE id = %(cart_id)s::uuid AND version = %(cart_version)s::bigint FOR UPDATE
+    SELECT c.id FROM asked a JOIN carts c ON c.id = a.cart_id AND c.version = a.cart_version FOR UPDATE OF c
 ), locked AS (
     SELECT s.available >= l.quantity AS enough FROM stock s JOIN line l ON l.sku = s.sku AND l.warehouse = s.warehouse
      ORDER BY s.sku, s.warehouse FOR UPDATE OF s
 ), fit AS (
-    SELECT 1 WHERE (%(cart_id)s::uuid IS NULL OR EXISTS (SELECT FROM cart))
-       AND (SELECT count(*) FROM locked WHERE enough) = cardinality(%(skus)s::text[])
+    SELECT a.* FROM asked a
+     WHERE (a.cart_id IS NULL OR EXISTS (SELECT FROM cart))
+       AND (SELECT count(*) FROM locked WHERE enough) = %(number_of_lines)s
        AND (SELECT count(*) FROM line l JOIN products p
-                ON p.id = l.product_id AND p.price = l.listed_price AND p.status = 'active') =
-                cardinality(%(skus)s::text[])
+                ON p.id = l.product_id AND p.price = l.listed_price AND p.status = 'active') = %(number_of_lines)s
 ), saga AS (
     INSERT INTO checkouts (id, order_id, scope, idempotency_key, request_hash, step, context, owner, lease_until,
-    created_at)
-    SELECT %(checkout_id)s::uuid, %(order_id)s::uuid, %(scope)s, %(idempotency_key)s, %(request_hash)s, 'assessing',
-           %(context)s, %(owner)s::uuid, %(lease_until)s, %(now)s
+                           created_at)
+    SELECT checkout_id, order_id, scope, idempotency_key, request_hash, 'assessing', context, owner, lease_until, now
       FROM fit
     ON CONFLICT (scope, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
     RETURNING order_id
+), taking AS (
+    SELECT a.* FROM asked a JOIN saga ON saga.order_id = a.order_id
 ), cart_taken AS (
-    UPDATE carts c SET version = c.version + 1, updated_at = %(now)s FROM saga WHERE c.id = %(cart_id)s::uuid
+    UPDATE carts c SET version = c.version + 1, updated_at = t.now FROM taking t WHERE c.id = t.cart_id
 ), cart_emptied AS (
-    DELETE FROM cart_items i USING saga WHERE i.cart_id = %(cart_id)s::uuid AND NOT i.saved_for_later
+    DELETE FROM cart_items i USING taking t WHERE i.cart_id = t.cart_id AND NOT i.saved_for_later
 ), placed AS (
     INSERT INTO orders (id, user_id, session, status, currency, discount, shipping, tax, duties, tax_included,
                         total, stored_value, shipping_method, shipping_address, billing_address, estimated_delivery,
                         placed_at, updated_at)
-    SELECT order_id, %(user_id)s::uuid, %(session)s, 'pending', %(currency)s, c.discount, c.shipping, c.tax, c.duties,
-           c.tax_included, %(total)s, %(stored_value)s, %(shipping_method)s, %(shipping_address)s, %(billing_address)s,
-           %(estimated_delivery)s, %(now)s, %(now)s
-      FROM saga, jsonb_to_record(%(charges)s) AS c (discount numeric, shipping numeric, tax numeric, duties numeric,
-                                                    tax_included numeric)
+    SELECT order_id, user_id, session, 'pending', currency, discount, shipping, tax, duties, tax_included, total,
+           stored_value, shipping_method, shipping_address, billing_address, estimated_delivery, now, now
+      FROM taking
     RETURNING *
 ), ordered AS (
     INSERT INTO order_lines (order_id, line_number, product_id, sku, title, quantity, unit_price, discount, total,
                              reservation_id)
-    SELECT order_id, line_number, product_id, sku, title, quantity, unit_price, discount, total, reservation_id
-      FROM saga, line
+    SELECT t.order_id, l.line_number, l.product_id, l.sku, l.title, l.quantity, l.unit_price, l.discount, l.total,
+           l.reservation_id
+      FROM taking t, line l
     RETURNING *
 ), history AS (
     INSERT INTO order_history (order_id, sequence, fact, data, changes, occurred_at)
-    SELECT o.id, 1, %(fact)s, %(fact_data)s,
-           jsonb_build_object('order', to_jsonb(o) - %(personal)s::text[],
-                              'lines', (SELECT jsonb_agg(to_jsonb(l)) FROM ordered l)), %(now)s
-      FROM placed o
+    SELECT t.order_id, 1, t.fact, t.fact_data,
+           jsonb_build_object('order', to_jsonb(o) - t.personal,
+                              'lines', (SELECT jsonb_agg(to_jsonb(l)) FROM ordered l)), t.now
+      FROM taking t, placed o
 ), payment AS (
     INSERT INTO payments (id, order_id, status, amount, currency, gateway, method_token, device, card, address,
                           created_at, updated_at)
-    SELECT %(payment_id)s::uuid, order_id, 'pending', %(due)s, %(currency)s, %(gateway)s, %(method_token)s,
-           %(device)s, %(card)s, %(address)s, %(now)s, %(now)s
-      FROM saga
+    SELECT payment_id, order_id, 'pending', due, currency, gateway, method_token, device, card, address, now, now
+      FROM taking
 ), reserved AS (
     INSERT INTO reservations (id, sku, warehouse, product_id, quantity, level, order_id, expires_at)
-    SELECT reservation_id, sku, warehouse, product_id, quantity, 'hard', order_id, %(expires_at)s FROM saga, line
+    SELECT l.reservation_id, l.sku, l.warehouse, l.product_id, l.quantity, 'hard', t.order_id, t.expires_at
+      FROM taking t, line l
     ON CONFLICT (id) DO UPDATE SET warehouse = excluded.warehouse, quantity = excluded.quantity, level = 'hard',
                                    order_id = excluded.order_id, expires_at = excluded.expires_at
 ), ledger AS (
     INSERT INTO stock_ledger (sku, warehouse, change, reason, reference, occurred_at)
-    SELECT sku, warehouse, -quantity, 'reservation', order_id, %(now)s FROM saga, line
+    SELECT l.sku, l.warehouse, -l.quantity, 'reservation', t.order_id, t.now FROM taking t, line l
 ), taken AS (
     UPDATE stock s SET available = s.available - l.quantity, version = s.version + 1
-      FROM line l, saga
+      FROM taking t, line l
      WHERE s.sku = l.sku AND s.warehouse = l.warehouse
-    RETURNING s.available, s.version, l.stock_partition, l.stock_envelope::jsonb AS stock_envelope
+    RETURNING s.available, s.version, l.stock_partition, l.stock_envelope
 ), told AS (
     INSERT INTO outbox (partition, envelope)
-    SELECT %(order_partition)s::smallint, %(order_envelope)s FROM saga
+    SELECT partition, envelope FROM taking
     UNION ALL
     SELECT stock_partition, (jsonb_set(stock_envelope, '{data,available}', to_jsonb(available))
                              || jsonb_build_object('sequence', version))::text FROM taken
@@ -132,33 +144,41 @@ SELECT count(*) AS moved FROM moved
 # The payment is authorized: stock allocated, order confirmed (or held for review), capture asked for. Not one of them
 # unless the whole reservation is still held.
 SETTLE = """
-WITH held AS (
-    SELECT id FROM reservations WHERE order_id = %(order_id)s AND level = 'hard' ORDER BY id FOR UPDATE
+WITH asked AS MATERIALIZED (
+    SELECT * FROM jsonb_to_record(%(settlement)s) AS s (
+        order_id uuid, checkout_id uuid, step text, epoch bigint, outcome text, answer jsonb, context jsonb, lines int,
+        order_version bigint, tracking_number text, fact text, fact_data jsonb, changes jsonb, payment_id uuid,
+        payment_status text, gateway text, gateway_reference text, capture_id uuid, due numeric, real_now timestamptz,
+        now timestamptz)
+), held AS (
+    SELECT r.id FROM asked a JOIN reservations r ON r.order_id = a.order_id AND r.level = 'hard'
+     ORDER BY r.id FOR UPDATE OF r
 ), moved AS (
-    UPDATE checkouts SET step = 'settled', outcome = %(outcome)s, answer = %(answer)s, context = context || %(context)s
-     WHERE id = %(checkout_id)s AND step = %(step)s AND epoch = %(epoch)s AND outcome IS NULL
-       AND (SELECT count(*) FROM held) = %(lines)s
-    RETURNING 1
+    UPDATE checkouts c SET step = 'settled', outcome = a.outcome, answer = a.answer, context = c.context || a.context
+      FROM asked a
+     WHERE c.id = a.checkout_id AND c.step = a.step AND c.epoch = a.epoch AND c.outcome IS NULL
+       AND (SELECT count(*) FROM held) = a.lines
+    RETURNING a.*
 ), allocated AS (
     UPDATE reservations r SET level = 'allocated', expires_at = NULL FROM held, moved WHERE r.id = held.id
 ), ordered AS (
-    UPDATE orders o SET status = %(status)s, version = %(order_version)s, tracking_number = %(tracking_number)s,
-           updated_at = %(now)s
-      FROM moved WHERE o.id = %(order_id)s
+    UPDATE orders o SET status = m.outcome, version = m.order_version, tracking_number = m.tracking_number,
+           updated_at = m.now
+      FROM moved m WHERE o.id = m.order_id
 ), history AS (
     INSERT INTO order_history (order_id, sequence, fact, data, changes, occurred_at)
-    SELECT %(order_id)s, %(order_version)s, %(fact)s, %(fact_data)s, %(changes)s, %(now)s FROM moved
+    SELECT order_id, order_version, fact, fact_data, changes, now FROM moved
 ), paid AS (
-    UPDATE payments p SET status = %(payment_status)s, gateway = %(gateway)s, gateway_reference = %(gateway_reference)s,
-           version = 1, updated_at = %(now)s
-      FROM moved WHERE p.id = %(payment_id)s
+    UPDATE payments p SET status = m.payment_status, gateway = m.gateway, gateway_reference = m.gateway_reference,
+           version = 1, updated_at = m.now
+      FROM moved m WHERE p.id = m.payment_id
 ), capture AS (
     INSERT INTO payment_operations (id, payment_id, kind, amount, due_at, created_at)
-    SELECT %(capture_id)s::uuid, %(payment_id)s, 'capture', %(due)s, %(real_now)s, %(now)s
-      FROM moved WHERE %(capture_id)s::uuid IS NOT NULL
+    SELECT capture_id, payment_id, 'capture', due, real_now, now FROM moved WHERE capture_id IS NOT NULL
 ), told AS (
     INSERT INTO outbox (partition, envelope)
-    SELECT t.* FROM moved, unnest(%(partitions)s::smallint[], %(envelopes)b::text[]) AS t
+    SELECT e.partition, e.envelope
+      FROM moved, jsonb_to_recordset(%(events)s) AS e (partition smallint, envelope text)
 )
 SELECT count(*) AS moved FROM moved
 """

@@ -1,0 +1,40 @@
+"""Values that go to PostgreSQL as one document arrive as they were."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from lakefront.ids import new_id
+from transactional.platform.query import document, first, value
+
+
+async def test_a_document_keeps_amounts_bytes_times_and_identifiers_exactly(shop):
+    row = {
+        "amount": Decimal("0.10"),
+        "small": Decimal("1E-4"),
+        "hash": bytes(range(256)),
+        "at": datetime(2026, 1, 2, 3, 4, 5, 6, UTC),
+        "id": new_id(),
+        "title": "it's \"5'' × 3\" \\ ü",
+        "nothing": None,
+        "names": ["a,b", "c"],
+    }
+    statement = """SELECT * FROM jsonb_to_record(%(row)s) AS r (
+        amount numeric, small numeric, hash bytea, at timestamptz, id uuid, title text, nothing text, names text[])"""
+    async with shop.core.db.connection() as connection:
+        assert await first(connection, statement, {"row": document(row)}) == row
+
+
+async def test_a_document_refuses_what_it_cannot_keep(shop):
+    async with shop.core.db.connection() as connection:
+        with pytest.raises(TypeError, match="not JSON serializable: set"):
+            await value(connection, "SELECT %(row)s", {"row": document({"numbers": {1, 2}})})
+
+
+async def test_the_value_of_no_row_is_none(shop):
+    async with shop.core.db.connection() as connection:
+        assert await value(connection, "SELECT 1 WHERE false") is None
+        assert await value(connection, "SELECT 7") == 7
