@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import itertools
 import json
@@ -261,3 +262,41 @@ def outcome_of() -> Callable[[Awaitable[Any]], Awaitable[str]]:
         return str(answer.body.get("status") if answer.status == 201 else answer.body["code"])
 
     return outcome
+
+
+@pytest.fixture
+def act_out() -> Callable[..., Awaitable[None]]:
+    """``await act_out(Machine, max_examples=…, steps=…, shop=shop)``: hypothesis draws and shrinks the lives of a state
+    machine in a thread, and the test's own loop acts them out: a rule calls ``self.do(coroutine)``."""
+    from hypothesis import HealthCheck, settings
+    from hypothesis.stateful import run_state_machine_as_test
+
+    async def run(machine: type, *, max_examples: int, steps: int, **world: Any) -> None:
+        loop = asyncio.get_running_loop()
+
+        def do(coroutine: Any) -> Any:
+            return asyncio.run_coroutine_threadsafe(coroutine, loop).result(120)
+
+        bound = type(machine.__name__, (machine,), {"do": staticmethod(do), **world})
+        await asyncio.to_thread(
+            run_state_machine_as_test,
+            bound,
+            settings=settings(
+                max_examples=max_examples, stateful_step_count=steps, database=None, deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def from_anywhere(app: FastAPI) -> Callable[[], httpx.AsyncClient]:
+    """``from_anywhere()``: a client from an address of its own, so that no life spends another's rate limit."""
+
+    def make() -> httpx.AsyncClient:
+        number = new_id().int
+        peer = (f"10.{number % 251}.{number % 241}.{number % 239}", 40_000)
+        return httpx.AsyncClient(transport=httpx.ASGITransport(app=app, client=peer), base_url="http://shop")
+
+    return make

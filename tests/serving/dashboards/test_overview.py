@@ -91,7 +91,7 @@ def test_today_is_the_latest_business_day_in_gold(lake_folder: str, tmp_path: Pa
 def test_each_currency_is_shown_by_itself(lake_folder: str, tmp_path: Path) -> None:
     write_gold(lake_folder)
     figures = reader(lake_folder, tmp_path)
-    dollars, pounds, unknown = figures.read(), figures.read("GBP"), figures.read("XXX")
+    dollars, pounds, unknown = figures.read(), figures.read("GBP"), figures.read("ZZZ")
     assert dollars.today is not None
     assert pounds.today is not None
     assert dollars.currencies == ["USD", "GBP"]

@@ -7,7 +7,6 @@ from collections import Counter
 from datetime import timedelta
 from uuid import UUID
 
-from lakefront.ids import new_id
 from transactional.carts import service as carts
 from transactional.inventory import service as inventory
 from transactional.orders.checkout.service import check_out
@@ -39,10 +38,6 @@ def waiting_gateway(core) -> WaitingGateway:
     return gateway
 
 
-def guest_caller() -> Caller:
-    return Caller(None, None, "guest", f"guest-{new_id()}", None, "127.0.0.1", False)
-
-
 def headers_of(caller: Caller) -> dict[str, str]:
     return {"X-Session-Id": caller.session}
 
@@ -60,29 +55,21 @@ async def request_of(shop, caller: Caller, product) -> OrderRequest:
     return OrderRequest.model_validate({**shop.body(product), "items": None, "cart_id": cart["cart_id"]})
 
 
-async def outcome(checkout) -> str:
-    try:
-        answer = await checkout
-    except Problem as problem:
-        return problem.code
-    return str(answer.body.get("status") if answer.status == 201 else answer.body["code"])
-
-
 async def levels(shop, product):
     return await shop.sql(
         "SELECT level, sum(quantity) FROM reservations WHERE sku = %s GROUP BY level ORDER BY level", product["sku"]
     )
 
 
-async def test_the_last_unit_in_twelve_carts_is_sold_once(shop, wide_core, create_product):
+async def test_the_last_unit_in_twelve_carts_is_sold_once(shop, wide_core, create_product, new_caller, outcome_of):
     product = await create_product(stock={"main": 1})
-    callers = [guest_caller() for _ in range(12)]
+    callers = [new_caller() for _ in range(12)]
     await asyncio.gather(*(add(wide_core, caller, product) for caller in callers))
     assert await levels(shop, product) == [("soft", 12)]
     shown = [(await cart_of(shop, caller))["items"][0]["available"] for caller in callers]
     assert Counter(shown) == {True: 1, False: 11}  # only who came first
     requests = [await request_of(shop, caller, product) for caller in callers]
-    racing = (outcome(check_out(wide_core, *pair, None)) for pair in zip(callers, requests, strict=True))
+    racing = (outcome_of(check_out(wide_core, *pair, None)) for pair in zip(callers, requests, strict=True))
     outcomes = await asyncio.gather(*racing)
     assert Counter(outcomes) == {"confirmed": 1, "out_of_stock": 11}
     assert await levels(shop, product) == [("allocated", 1), ("soft", 11)]
@@ -91,17 +78,19 @@ async def test_the_last_unit_in_twelve_carts_is_sold_once(shop, wide_core, creat
     assert left == [0 if outcome == "confirmed" else 1 for outcome in outcomes]
 
 
-async def test_who_pays_first_has_the_unit_that_another_cart_holds(shop, wide_core, create_product):
-    product, first, second = await create_product(stock={"main": 1}), guest_caller(), guest_caller()
+async def test_who_pays_first_has_the_unit_that_another_cart_holds(
+    shop, wide_core, create_product, new_caller, outcome_of
+):
+    product, first, second = await create_product(stock={"main": 1}), new_caller(), new_caller()
     await add(wide_core, first, product)
     await add(wide_core, second, product)
-    assert await outcome(check_out(wide_core, second, await request_of(shop, second, product), None)) == "confirmed"
-    assert await outcome(check_out(wide_core, first, await request_of(shop, first, product), None)) == "out_of_stock"
+    assert await outcome_of(check_out(wide_core, second, await request_of(shop, second, product), None)) == "confirmed"
+    assert await outcome_of(check_out(wide_core, first, await request_of(shop, first, product), None)) == "out_of_stock"
 
 
-async def test_a_product_added_while_the_payment_runs_stays_in_the_cart(shop, wide_core, create_product):
+async def test_a_product_added_while_the_payment_runs_stays_in_the_cart(shop, wide_core, create_product, new_caller):
     ordered, added = [await create_product(price="5.00", stock={"main": 9}) for _ in range(2)]
-    caller = guest_caller()
+    caller = new_caller()
     await add(wide_core, caller, ordered, 2)
     request = await request_of(shop, caller, ordered)
     gateway = waiting_gateway(wide_core)
@@ -120,11 +109,13 @@ async def test_a_product_added_while_the_payment_runs_stays_in_the_cart(shop, wi
     assert await levels(shop, ordered) == [("allocated", 2), ("soft", 3)]
 
 
-async def test_a_product_added_in_the_same_moment_is_ordered_or_still_in_the_cart(shop, wide_core, create_product):
+async def test_a_product_added_in_the_same_moment_is_ordered_or_still_in_the_cart(
+    shop, wide_core, create_product, new_caller
+):
     products = [await create_product(stock={"main": 40}) for _ in range(2)]
     ordered, waiting = Counter(), Counter()
     for turn in range(10):
-        caller = guest_caller()
+        caller = new_caller()
         await add(wide_core, caller, products[0])
         request = await request_of(shop, caller, products[0])
         product = products[turn % 2]
@@ -137,14 +128,16 @@ async def test_a_product_added_in_the_same_moment_is_ordered_or_still_in_the_car
         assert await shop.available(product) == await shop.ledger(product) == 40 - ordered[product["sku"]]
 
 
-async def test_a_soft_reservation_that_expires_during_checkout_changes_nothing(shop, wide_core, create_product):
+async def test_a_soft_reservation_that_expires_during_checkout_changes_nothing(
+    shop, wide_core, create_product, new_caller, outcome_of
+):
     product = await create_product(stock={"main": 20})
-    callers = [guest_caller() for _ in range(10)]
+    callers = [new_caller() for _ in range(10)]
     for caller in callers:
         await add(wide_core, caller, product, 2)
     requests = [await request_of(shop, caller, product) for caller in callers]
     shop.core.clock.set_offset(shop.core.clock.offset + timedelta(minutes=16))
-    checkouts = [outcome(check_out(wide_core, *pair, None)) for pair in zip(callers, requests, strict=True)]
+    checkouts = [outcome_of(check_out(wide_core, *pair, None)) for pair in zip(callers, requests, strict=True)]
     expiries = [inventory.expire_reservations(wide_core, limit=3) for _ in range(6)]
     done = await asyncio.gather(
         *(one for pair in zip(checkouts, expiries, strict=False) for one in pair), *checkouts[6:]
@@ -154,8 +147,10 @@ async def test_a_soft_reservation_that_expires_during_checkout_changes_nothing(s
     assert await shop.available(product) == await shop.ledger(product) == 0
 
 
-async def test_a_hard_reservation_does_not_expire_while_its_payment_runs(shop, wide_core, create_product):
-    product, caller = await create_product(stock={"main": 2}), guest_caller()
+async def test_a_hard_reservation_does_not_expire_while_its_payment_runs(
+    shop, wide_core, create_product, new_caller, outcome_of
+):
+    product, caller = await create_product(stock={"main": 2}), new_caller()
     gateway = waiting_gateway(wide_core)
     request = OrderRequest.model_validate(shop.body(product, 2))
     paying = asyncio.create_task(check_out(wide_core, caller, request, None))
@@ -163,21 +158,23 @@ async def test_a_hard_reservation_does_not_expire_while_its_payment_runs(shop, w
     shop.core.clock.set_offset(shop.core.clock.offset + timedelta(minutes=6))
     await asyncio.gather(*(inventory.expire_reservations(wide_core) for _ in range(3)))
     assert await levels(shop, product) == [("hard", 2)]
-    assert await outcome(check_out(wide_core, guest_caller(), request, None)) == "out_of_stock"
+    assert await outcome_of(check_out(wide_core, new_caller(), request, None)) == "out_of_stock"
     gateway.go_on.set()
     assert (await paying).body["status"] == "confirmed"
     assert await levels(shop, product) == [("allocated", 2)]
     assert await shop.available(product) == await shop.ledger(product) == 0
 
 
-async def test_a_unit_whose_reservation_expires_is_sold_once_to_those_who_wait(shop, wide_core, create_product):
+async def test_a_unit_whose_reservation_expires_is_sold_once_to_those_who_wait(
+    shop, wide_core, create_product, new_caller, outcome_of
+):
     product = await create_product(stock={"main": 1})
     await inventory.reserve(shop.core, [(UUID(product["product_id"]), 1)])
     shop.core.clock.set_offset(shop.core.clock.offset + timedelta(minutes=6))
     request = OrderRequest.model_validate(shop.body(product))
 
     async def insist() -> str:
-        while (found := await outcome(check_out(wide_core, guest_caller(), request, None))) == "out_of_stock":
+        while (found := await outcome_of(check_out(wide_core, new_caller(), request, None))) == "out_of_stock":
             if await shop.sql("SELECT 1 FROM reservations WHERE sku = %s AND level = 'allocated'", product["sku"]):
                 return found
             await asyncio.sleep(0.005)
@@ -194,10 +191,10 @@ async def test_a_unit_whose_reservation_expires_is_sold_once_to_those_who_wait(s
     assert await shop.available(product) == await shop.ledger(product) == 0
 
 
-async def test_one_cart_ordered_and_its_lines_changed_at_once_adds_up(shop, wide_core, create_product):
+async def test_one_cart_ordered_and_its_lines_changed_at_once_adds_up(shop, wide_core, create_product, new_caller):
     product = await create_product(stock={"main": 30})
     for _ in range(8):
-        caller = guest_caller()
+        caller = new_caller()
         owner = carts.owner_of(caller)
         await add(wide_core, caller, product, 2)
         request = await request_of(shop, caller, product)

@@ -6,9 +6,8 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 
-import httpx
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
 from lakefront.ids import new_id
 from transactional.inventory import service as inventory
@@ -16,107 +15,68 @@ from transactional.orders.checkout.service import recover
 from transactional.orders.states import project
 from transactional.payments.gateways.sandbox.gateway import SandboxGateway
 
-TOKENS = ["tok_visa", "tok_decline_x", "tok_timeout_x", "tok_twice_x", "tok_late_x"]
-ORDER = st.tuples(
-    st.just("order"),
-    st.integers(1, 4),
-    st.sampled_from(TOKENS),
-    st.sampled_from(["allow", "allow", "review", "decline"]),
-)
-CART = ["put", "put_aside", "buy"]
-LATER = st.tuples(
-    st.sampled_from(["cancel", "accept", "refuse", "pay", "operate", "recover", "expire", "receive", *CART, "send"]),
-    st.integers(0, 9),
-)
-LIFE = st.lists(st.one_of(ORDER, LATER), min_size=4, max_size=14)
+TOKENS = st.sampled_from(["tok_visa", "tok_decline_x", "tok_timeout_x", "tok_twice_x", "tok_late_x"])
+ACTIONS = st.sampled_from(["allow", "allow", "review", "decline"])
+QUANTITIES = st.integers(1, 4)
+UNITS = 6
 
 
 class Life:
-    """One product's life, acted out on the real application."""
+    """One product's life on the real application."""
 
-    def __init__(self, shop, internal, product) -> None:
-        self.shop, self.internal, self.product = shop, internal, product
+    def __init__(self, shop, internal) -> None:
+        self.shop, self.internal = shop, internal
+        self.product = {"sku": f"SKU-{new_id().hex}", "title": "Lives", "category": "tests", "price": "5.00"}
         self.headers = {"X-Session-Id": f"session-{new_id()}"}
-        self.received = 6
+        self.received = UNITS
         self.orders: list[str] = []
 
-    async def act(self, step: tuple) -> None:
-        await getattr(self, step[0])(*step[1:])
+    async def begin(self) -> None:
+        product = {**self.product, "stock": {"main": UNITS}}
+        self.product |= (await self.send("POST", "products", self.internal, products=[product]))["items"][0]
 
-    async def order(self, quantity: int, token: str, action: str) -> None:
+    async def order(self, quantity: int, token: str, action: str, **body) -> str | None:
+        """The order's id, None where none came of it."""
         self.shop.judge(action)
-        answer = (await self.shop.order(self.headers, self.product, quantity, token)).json()
-        if "order_id" in answer:
-            self.orders.append(answer["order_id"])
+        answer = await self.shop.order(self.headers, self.product, quantity, token, **body)
+        assert answer.status_code < 500 or answer.json()["code"] == "payment_unavailable", answer.text
+        if order_id := answer.json().get("order_id"):
+            self.orders.append(order_id)
+        return order_id
 
-    async def _post(self, number: int, method: str, path: str, headers: dict, **body) -> None:
-        if self.orders:
-            order_id = self.orders[number % len(self.orders)]
-            body = {key: order_id if value is Ellipsis else value for key, value in body.items()}
-            answer = await self.shop.client.request(method, path.format(order_id), json=body or None, headers=headers)
-            assert answer.status_code < 500, answer.text
-
-    async def _cart(self, method: str = "GET", path: str = "", **body) -> dict:
-        answer = await self.shop.client.request(method, f"/api/v1/cart{path}", json=body or None, headers=self.headers)
+    async def send(self, method: str, path: str, headers: dict, **body) -> dict:
+        answer = await self.shop.client.request(method, f"/api/v1/{path}", json=body or None, headers=headers)
         assert answer.status_code < 500, answer.text
         return answer.json()
 
-    async def put(self, number: int) -> None:
-        await self._cart("POST", "/items", product_id=self.product["product_id"], quantity=number % 3 + 1)
+    async def cart(self) -> dict:
+        return await self.send("GET", "cart", self.headers)
 
-    async def put_aside(self, number: int) -> None:
-        for item in (await self._cart())["items"]:
-            await self._cart("POST", f"/items/{item['item_id']}/save-for-later")
+    async def buy(self, token: str) -> str | None:
+        """Order the cart."""
+        cart = await self.cart()
+        if cart["cart_id"] is None:
+            return None
+        return await self.order(1, token, "allow", items=None, cart_id=cart["cart_id"])
 
-    async def buy(self, number: int) -> None:
-        """Order the cart; what comes of it goes by the token."""
-        self.shop.judge("allow")
-        cart = await self._cart()
-        if cart["cart_id"] is not None:
-            body = {"items": None, "cart_id": cart["cart_id"]}
-            token = TOKENS[number % len(TOKENS)]
-            answer = (await self.shop.order(self.headers, self.product, 1, token, **body)).json()
-            if "order_id" in answer:
-                self.orders.append(answer["order_id"])
+    async def put_aside(self) -> None:
+        for item in (await self.cart())["items"]:
+            await self.send("POST", f"cart/items/{item['item_id']}/save-for-later", self.headers)
 
-    async def send(self, number: int) -> None:
-        for status in ("processing", "shipped"):
-            await self._post(number, "PUT", "/api/v1/orders/{}/status", self.internal, status=status)
-
-    async def cancel(self, number: int) -> None:
-        await self._post(number, "PUT", "/api/v1/orders/{}/cancel", self.headers)
-
-    async def accept(self, number: int) -> None:
-        await self._post(number, "POST", "/api/v1/orders/{}/review", self.internal, accept=True)
-
-    async def refuse(self, number: int) -> None:
-        await self._post(number, "POST", "/api/v1/orders/{}/review", self.internal, accept=False)
-
-    async def pay(self, number: int) -> None:
-        await self._post(
-            number, "POST", "/api/v1/payments/process", self.headers, order_id=..., payment_method="tok_visa"
-        )
-
-    async def operate(self, _: int) -> None:
-        await self.shop.operate()
-
-    async def recover(self, _: int) -> None:
+    async def recover(self) -> None:
         await self.shop.sql("UPDATE checkouts SET lease_until = now() - interval '1 s' WHERE outcome IS NULL")
         await recover(self.shop.core)
 
-    async def expire(self, _: int) -> None:
-        await inventory.expire_reservations(self.shop.core)
-
-    async def receive(self, number: int) -> None:
-        receipts = [{"product_id": self.product["product_id"], "warehouse": "main", "quantity": number + 1}]
-        await self.shop.client.post("/api/v1/inventory/receipts", json={"receipts": receipts}, headers=self.internal)
-        self.received += number + 1
+    async def receive(self, quantity: int) -> None:
+        receipts = [{"product_id": self.product["product_id"], "warehouse": "main", "quantity": quantity}]
+        await self.send("POST", "inventory/receipts", self.internal, receipts=receipts)
+        self.received += quantity
 
     async def end(self) -> None:
         """Let everything that is under way come to its end, with a gateway whose breaker is closed and that has time."""
         self.shop.use_gateway(SandboxGateway(self.shop.core.db, late_seconds=0.02))
         for _ in range(20):
-            await self.recover(0)
+            await self.recover()
             open_ones = await self.shop.sql(
                 "SELECT 1 FROM checkouts WHERE outcome IS NULL AND order_id = ANY(%s::uuid[])", self.orders
             )
@@ -133,13 +93,14 @@ class Life:
             if not again:
                 break
 
-    async def check(self) -> None:
+    async def check_stock(self) -> None:
+        """What has to hold at any moment."""
         available = await self.shop.available(self.product)
         held = await self.shop.sql(
             "SELECT coalesce(sum(quantity), 0) FROM reservations WHERE sku = %s AND level NOT IN ('soft', 'released')",
             self.product["sku"],
         )
-        in_cart = sum(item["quantity"] for item in (await self._cart())["items"] if item["held_until"])
+        in_cart = sum(item["quantity"] for item in (await self.cart())["items"] if item["held_until"])
         softly = await self.shop.sql(
             "SELECT coalesce(sum(quantity), 0) FROM reservations WHERE sku = %s AND level = 'soft'", self.product["sku"]
         )
@@ -149,8 +110,6 @@ class Life:
         facts = await self.shop.facts(f"{self.product['sku']}:main")
         assert [f["sequence"] for f in facts] == list(range(1, len(facts) + 1))
         assert facts[-1]["data"]["available"] == available == sum(f["data"]["change"] for f in facts)
-        for order_id in self.orders:
-            await self.check_order(order_id)
 
     async def check_order(self, order_id: str) -> None:
         status, payment = await self.shop.status(order_id), await self.shop.payment(order_id)
@@ -178,32 +137,86 @@ class Life:
                 assert payment["status"] in ("failed", "voided", "refunded") and kept == 0 and not set_aside
 
 
-def shopper(app, number: int) -> httpx.AsyncClient:
-    """A client from an address of its own, so that no life spends another's rate limit."""
-    peer = (f"172.{16 + number}.{new_id().int % 250}.{new_id().int % 250}", 40_000)
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app, client=peer), base_url="http://shop")
+class Orders(RuleBasedStateMachine):
+    """Lives that hypothesis makes up of orders and of all that may happen to them."""
+
+    orders = Bundle("orders")
+    life: Life | None = None
+
+    @initialize()
+    def open(self) -> None:
+        self.shop.client = self.from_anywhere()
+        gateway = SandboxGateway(self.shop.core.db, late_seconds=0.02)
+        self.shop.use_gateway(gateway, call_seconds=0.05)  # a fresh breaker for each life
+        life = Life(self.shop, self.internal)
+        self.do(life.begin())
+        self.life = life
+
+    @rule(target=orders, quantity=QUANTITIES, token=TOKENS, action=ACTIONS)
+    def order(self, quantity: int, token: str, action: str):
+        return self.do(self.life.order(quantity, token, action)) or multiple()
+
+    @rule(quantity=QUANTITIES)
+    def put_into_the_cart(self, quantity: int) -> None:
+        body = {"product_id": self.life.product["product_id"], "quantity": quantity}
+        self.do(self.life.send("POST", "cart/items", self.life.headers, **body))
+
+    @rule()
+    def save_for_later(self) -> None:
+        self.do(self.life.put_aside())
+
+    @rule(target=orders, token=TOKENS)
+    def buy_the_cart(self, token: str):
+        return self.do(self.life.buy(token)) or multiple()
+
+    @rule(order=orders)
+    def cancel(self, order: str) -> None:
+        self.do(self.life.send("PUT", f"orders/{order}/cancel", self.life.headers))
+
+    @rule(order=orders, accept=st.booleans())
+    def review(self, order: str, accept: bool) -> None:
+        self.do(self.life.send("POST", f"orders/{order}/review", self.internal, accept=accept))
+
+    @rule(order=orders)
+    def pay_again(self, order: str) -> None:
+        body = {"order_id": order, "payment_method": "tok_visa"}
+        self.do(self.life.send("POST", "payments/process", self.life.headers, **body))
+
+    @rule(order=orders)
+    def ship(self, order: str) -> None:
+        for status in ("processing", "shipped"):
+            self.do(self.life.send("PUT", f"orders/{order}/status", self.internal, status=status))
+
+    @rule()
+    def carry_payments_out(self) -> None:
+        self.do(self.shop.operate())
+
+    @rule()
+    def recover_checkouts(self) -> None:
+        self.do(self.life.recover())
+
+    @rule()
+    def expire_reservations(self) -> None:
+        self.do(inventory.expire_reservations(self.shop.core))
+
+    @rule(quantity=QUANTITIES)
+    def receive(self, quantity: int) -> None:
+        self.do(self.life.receive(quantity))
+
+    @invariant()
+    def stock_adds_up(self) -> None:
+        if self.life is not None:
+            self.do(self.life.check_stock())
+
+    def teardown(self) -> None:
+        if self.life is None:
+            return
+        self.do(self.life.end())
+        self.do(self.life.check_stock())
+        for order_id in self.life.orders:
+            self.do(self.life.check_order(order_id))
 
 
-async def test_everything_adds_up(shop, create_product, internal):
-    """One event loop for all examples: hypothesis draws the lives, the loop of the test acts them out."""
-    shop.use_gateway(SandboxGateway(shop.core.db, late_seconds=0.02), call_seconds=0.05, calls_at_once=8)
-    lives: list[list[tuple]] = []
-
-    @settings(max_examples=12, database=None, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(LIFE)
-    def draw(life):
-        lives.append(life)
-
-    draw()
-    for number, steps in enumerate(lives):
-        gateway = SandboxGateway(shop.core.db, late_seconds=0.02)
-        shop.use_gateway(gateway, call_seconds=0.05)  # a fresh breaker for each life
-        shop.client = shopper(shop.app, number)
-        life = Life(shop, internal, await create_product(price="5.00", stock={"main": 6}))
-        for step in steps:
-            await life.act(step)
-        await life.end()
-        try:
-            await life.check()
-        except AssertionError as broken:
-            raise AssertionError(f"does not add up after {steps}") from broken
+async def test_everything_adds_up(shop, internal, from_anywhere, act_out):
+    world = {"shop": shop, "internal": internal, "from_anywhere": staticmethod(from_anywhere)}
+    await act_out(Orders, max_examples=20, steps=16, **world)

@@ -9,26 +9,12 @@ from lakefront.ids import new_id
 from transactional.orders.api import answered
 from transactional.orders.checkout.service import check_out
 from transactional.orders.schemas import OrderRequest
-from transactional.platform.authentication import Caller
-from transactional.platform.errors import Problem
 
 
-def guest_caller() -> Caller:
-    return Caller(None, None, "guest", f"guest-{new_id()}", None, "127.0.0.1", False)
-
-
-async def outcome(checkout) -> str:
-    try:
-        answer = await checkout
-    except Problem as problem:
-        return problem.code
-    return str(answer.body.get("status") if answer.status == 201 else answer.body["code"])
-
-
-async def test_sixteen_checkouts_on_five_units_sell_five(shop, wide_core, create_product):
+async def test_sixteen_checkouts_on_five_units_sell_five(shop, wide_core, create_product, new_caller, outcome_of):
     product = await create_product(stock={"east": 3, "west": 2})
     request = OrderRequest.model_validate(shop.body(product))
-    racing = [outcome(check_out(wide_core, guest_caller(), request, None)) for _ in range(16)]
+    racing = [outcome_of(check_out(wide_core, new_caller(), request, None)) for _ in range(16)]
     assert Counter(await asyncio.gather(*racing)) == {"confirmed": 5, "out_of_stock": 11}
     assert await shop.available(product) == await shop.ledger(product) == 0
     sold = await shop.sql("SELECT level, sum(quantity) FROM reservations WHERE sku = %s GROUP BY level", product["sku"])
@@ -44,7 +30,7 @@ async def test_sixteen_requests_on_five_units_sell_five(shop, create_product):
     assert await shop.available(product) == await shop.ledger(product) == 0
 
 
-async def test_several_products_are_locked_without_deadlock(shop, wide_core, create_product):
+async def test_several_products_are_locked_without_deadlock(shop, wide_core, create_product, new_caller, outcome_of):
     products = [await create_product(stock={"main": 40}) for _ in range(4)]
 
     def body(turn: int) -> OrderRequest:
@@ -52,14 +38,14 @@ async def test_several_products_are_locked_without_deadlock(shop, wide_core, cre
         items = [{"product_id": p["product_id"], "quantity": 1} for p in rotated]
         return OrderRequest.model_validate(shop.body(products[0], items=items))
 
-    racing = [outcome(check_out(wide_core, guest_caller(), body(turn), None)) for turn in range(24)]
+    racing = [outcome_of(check_out(wide_core, new_caller(), body(turn), None)) for turn in range(24)]
     assert Counter(await asyncio.gather(*racing)) == {"confirmed": 24}
     assert [await shop.available(p) for p in products] == [16] * 4
 
 
-async def test_equal_keys_at_once_give_one_order_and_equal_answers(shop, wide_core, create_product):
+async def test_equal_keys_at_once_give_one_order_and_equal_answers(shop, wide_core, create_product, new_caller):
     product = await create_product(stock={"main": 5})
-    request, caller = OrderRequest.model_validate(shop.body(product)), guest_caller()
+    request, caller = OrderRequest.model_validate(shop.body(product)), new_caller()
     answers = await asyncio.gather(*(check_out(wide_core, caller, request, "key-1") for _ in range(6)))
     assert {a.status for a in answers} == {201}
     assert len({answered(a).body for a in answers}) == 1
@@ -89,9 +75,11 @@ async def test_a_refusal_is_repeated_for_its_key(shop, create_user, create_produ
     assert len(await shop.charges(first.json()["order_id"])) == 1
 
 
-async def test_one_cart_completed_four_times_at_once_is_one_order(shop, wide_core, create_product):
+async def test_one_cart_completed_four_times_at_once_is_one_order(
+    shop, wide_core, create_product, new_caller, outcome_of
+):
     product = await create_product(stock={"main": 9})
-    caller = guest_caller()
+    caller = new_caller()
     headers = {"X-Session-Id": caller.session}
     await shop.client.post(
         "/api/v1/cart/items", json={"product_id": product["product_id"], "quantity": 2}, headers=headers
@@ -99,6 +87,6 @@ async def test_one_cart_completed_four_times_at_once_is_one_order(shop, wide_cor
     cart = (await shop.client.get("/api/v1/cart", headers=headers)).json()
     body = {**shop.body(product), "items": None, "cart_id": cart["cart_id"]}
     request = OrderRequest.model_validate(body)
-    outcomes = await asyncio.gather(*(outcome(check_out(wide_core, caller, request, None)) for _ in range(4)))
+    outcomes = await asyncio.gather(*(outcome_of(check_out(wide_core, caller, request, None)) for _ in range(4)))
     assert Counter(outcomes) == {"confirmed": 1, "cart_empty": 3}
     assert await shop.available(product) == 7

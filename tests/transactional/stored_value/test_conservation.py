@@ -5,76 +5,55 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
 from lakefront.ids import new_id
 from transactional.orders.checkout.service import recover
 from transactional.payments.gateways.sandbox.gateway import SandboxGateway
 from transactional.stored_value import service
 
-ORDER = st.tuples(
-    st.just("order"),
-    st.integers(1, 4),
-    st.sampled_from(["tok_visa", "tok_decline_x", "tok_timeout_x", "tok_late_x"]),
-    st.sampled_from(["allow", "allow", "review", "decline"]),
-    st.booleans(),
-    st.booleans(),
-)
-LATER = st.tuples(
-    st.sampled_from(["cancel", "accept", "refuse", "pay", "refund", "operate", "recover"]), st.integers(0, 9)
-)
-LIFE = st.lists(st.one_of(ORDER, LATER), min_size=4, max_size=12)
+TOKENS = st.sampled_from(["tok_visa", "tok_decline_x", "tok_timeout_x", "tok_late_x"])
+ACTIONS = st.sampled_from(["allow", "allow", "review", "decline"])
 ISSUED, USES = Decimal("25.00"), 2
 
 
 class Life:
     """One gift card and one coupon, used for whatever orders come."""
 
-    def __init__(self, shop, internal, product) -> None:
-        self.shop, self.internal, self.product = shop, internal, product
+    def __init__(self, shop, internal) -> None:
+        self.shop, self.internal = shop, internal
         self.headers = {"X-Session-Id": f"session-{new_id()}"}
         self.orders: list[str] = []
 
+    async def send(self, method: str, path: str, headers: dict, **body) -> dict:
+        answer = await self.shop.client.request(method, f"/api/v1/{path}", json=body or None, headers=headers)
+        assert answer.status_code < 500, answer.text
+        return answer.json()
+
     async def begin(self) -> None:
-        card = {"amount": str(ISSUED), "currency": "USD"}
-        answer = await self.shop.client.post("/api/v1/gift-cards", json=card, headers=self.internal)
-        self.card = answer.json()
+        sku = f"SKU-{new_id().hex}"
+        product = {"sku": sku, "title": "Lives", "category": "tests", "price": "5.01", "stock": {"main": 60}}
+        self.product = (await self.send("POST", "products", self.internal, products=[product]))["items"][0]
+        self.card = await self.send("POST", "gift-cards", self.internal, amount=str(ISSUED), currency="USD")
         self.coupon = f"C-{new_id().hex[-12:].upper()}"
         coupon = {"code": self.coupon, "kind": "percentage", "value": "33.3", "max_uses": USES}
-        await self.shop.client.post("/api/v1/promotions/coupons", json=coupon, headers=self.internal)
+        await self.send("POST", "promotions/coupons", self.internal, **coupon)
 
-    async def act(self, step: tuple) -> None:
-        if step[0] == "order":
-            await self.order(*step[1:])
-        elif step[0] == "operate":
-            await self.shop.operate()
-        elif step[0] == "recover":
-            await self.recover()
-        elif self.orders:
-            await self.later(step[0], self.orders[step[1] % len(self.orders)])
-
-    async def order(self, quantity: int, token: str, action: str, with_coupon: bool, with_card: bool) -> None:
+    async def order(self, quantity: int, token: str, action: str, with_coupon: bool, with_card: bool) -> str | None:
+        """The order's id, None where none came of it."""
         self.shop.judge(action)
         fields = {"coupon_code": self.coupon} if with_coupon else {}
         fields |= {"gift_card_codes": [self.card["code"]]} if with_card else {}
         answer = await self.shop.order(self.headers, self.product, quantity, token, **fields)
         assert answer.status_code < 500, answer.text
-        if "order_id" in answer.json():
-            self.orders.append(answer.json()["order_id"])
+        if order_id := answer.json().get("order_id"):
+            self.orders.append(order_id)
+        return order_id
 
-    async def later(self, what: str, order_id: str) -> None:
-        post, put, client = "POST", "PUT", self.shop.client
+    async def refund(self, order_id: str) -> None:
         payment_id = (await self.shop.payment(order_id))["id"]
-        method, path, headers, body = {
-            "cancel": (put, f"orders/{order_id}/cancel", self.headers, None),
-            "accept": (post, f"orders/{order_id}/review", self.internal, {"accept": True}),
-            "refuse": (post, f"orders/{order_id}/review", self.internal, {"accept": False}),
-            "pay": (post, "payments/process", self.headers, {"order_id": order_id, "payment_method": "tok_visa"}),
-            "refund": (post, "payments/refund", self.internal, {"payment_id": payment_id}),
-        }[what]
-        answer = await client.request(method, f"/api/v1/{path}", json=body, headers=headers)
-        assert answer.status_code < 500, answer.text
+        await self.send("POST", "payments/refund", self.internal, payment_id=payment_id)
 
     async def recover(self) -> None:
         await self.shop.sql(
@@ -92,6 +71,14 @@ class Life:
                 break
             await asyncio.sleep(0.02)
         await self.shop.operate()
+
+    async def check_card(self) -> None:
+        """What has to hold at any moment."""
+        assert await service.ledger_differences(self.shop.core) == []
+        ((available, held),) = await self.shop.sql(
+            "SELECT available, held FROM stored_values WHERE id = %s", self.card["gift_card_id"]
+        )
+        assert available >= 0 and held >= 0 and available + held <= ISSUED
 
     async def check(self) -> None:
         assert await service.ledger_differences(self.shop.core) == []
@@ -129,29 +116,68 @@ class Life:
         return held
 
 
-async def test_coupons_and_gift_cards_add_up(shop, create_product, internal):
-    """One event loop for all examples: hypothesis draws the lives, the loop of the test acts them out."""
-    lives: list[list[tuple]] = []
+class StoredValue(RuleBasedStateMachine):
+    """Lives that hypothesis makes up of a gift card, a coupon and what is ordered with them."""
 
-    @settings(max_examples=15, database=None, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(LIFE)
-    def draw(life):
-        lives.append(life)
+    orders = Bundle("orders")
+    life: Life | None = None
 
-    draw()
-    for steps in lives:
-        shop.use_gateway(SandboxGateway(shop.core.db, late_seconds=0.02), call_seconds=0.3, calls_at_once=8)
-        number = new_id().int
-        shop.client._transport.client = (
-            f"10.{number % 251}.{number % 241}.{number % 239}",
-            40_000,
-        )  # a limit of its own
-        life = Life(shop, internal, await create_product(price="5.01", stock={"main": 60}))
-        await life.begin()
-        for step in steps:
-            await life.act(step)
-        await life.end()
-        try:
-            await life.check()
-        except AssertionError as broken:
-            raise AssertionError(f"does not add up after {steps}") from broken
+    @initialize()
+    def open(self) -> None:
+        self.shop.client = self.from_anywhere()
+        gateway = SandboxGateway(self.shop.core.db, late_seconds=0.02)
+        self.shop.use_gateway(gateway, call_seconds=0.3, calls_at_once=8)
+        life = Life(self.shop, self.internal)
+        self.do(life.begin())
+        self.life = life
+
+    @rule(
+        target=orders,
+        quantity=st.integers(1, 4),
+        token=TOKENS,
+        action=ACTIONS,
+        coupon=st.booleans(),
+        card=st.booleans(),
+    )
+    def order(self, quantity: int, token: str, action: str, coupon: bool, card: bool):
+        return self.do(self.life.order(quantity, token, action, coupon, card)) or multiple()
+
+    @rule(order=orders)
+    def cancel(self, order: str) -> None:
+        self.do(self.life.send("PUT", f"orders/{order}/cancel", self.life.headers))
+
+    @rule(order=orders, accept=st.booleans())
+    def review(self, order: str, accept: bool) -> None:
+        self.do(self.life.send("POST", f"orders/{order}/review", self.internal, accept=accept))
+
+    @rule(order=orders)
+    def pay_again(self, order: str) -> None:
+        body = {"order_id": order, "payment_method": "tok_visa"}
+        self.do(self.life.send("POST", "payments/process", self.life.headers, **body))
+
+    @rule(order=orders)
+    def refund(self, order: str) -> None:
+        self.do(self.life.refund(order))
+
+    @rule()
+    def carry_payments_out(self) -> None:
+        self.do(self.shop.operate())
+
+    @rule()
+    def recover_checkouts(self) -> None:
+        self.do(self.life.recover())
+
+    @invariant()
+    def the_card_is_never_overdrawn(self) -> None:
+        if self.life is not None:
+            self.do(self.life.check_card())
+
+    def teardown(self) -> None:
+        if self.life is not None:
+            self.do(self.life.end())
+            self.do(self.life.check())
+
+
+async def test_coupons_and_gift_cards_add_up(shop, internal, from_anywhere, act_out):
+    world = {"shop": shop, "internal": internal, "from_anywhere": staticmethod(from_anywhere)}
+    await act_out(StoredValue, max_examples=20, steps=14, **world)
