@@ -33,7 +33,7 @@ IdempotencyKey = Annotated[
     Header(
         min_length=1,
         max_length=200,
-        description="Equal requests with one key make one order and get equal answers.",
+        description="Equal requests with one key have one effect and get equal answers.",
         examples=["3e0f6c1e-order"],
     ),
 ]
@@ -53,8 +53,10 @@ def answered(answer: Answer) -> Response:
     "",
     status_code=201,
     summary="Order products, or a cart",
-    description="Takes the stock, assesses the risk, authorizes the payment and confirms, or leaves nothing behind. "
-    "An order held for review, or whose payment's outcome is not known yet, is answered with that status.",
+    description="Takes the stock, assesses the risk, authorizes the payment and confirms. A quote that does not hold takes "
+    "nothing. Where the risk or the payment is refused, the stock is given back and the order stands as failed; it may be "
+    "paid again (`POST /payments/process`). An order held for review, or whose payment's outcome is not known yet, is "
+    "answered with that status.",
     response_model=OrderAnswer,
     responses=responses(401, 402, 403, 404, 409, 422),
 )

@@ -11,7 +11,7 @@ from transactional.platform.errors import Problem
 class PriceChanged(Problem):
     """A price that the client expects no longer holds; carries the new quote."""
 
-    def __init__(self, quote: list[dict[str, Any]]) -> None:
+    def __init__(self, quote: dict[str, Any]) -> None:
         super().__init__(409, "price_changed", "A price has changed", "The quote holds the prices of now.", quote=quote)
 
 

@@ -28,6 +28,7 @@ from transactional.platform.query import Row, rows
 
 POLL_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
+FAREWELL_SECONDS = 2.0
 MOST_WATCHERS = 2000
 """In one worker; more are asked to come again."""
 log = structlog.get_logger(__name__)
@@ -49,6 +50,8 @@ class Watch:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._watchers: set[_Watcher] = set()
+        self._nobody = asyncio.Event()
+        self._nobody.set()
         self._polling: asyncio.Task[None] | None = None
 
     async def follow(self, order_id: UUID, after: int = 0) -> AsyncGenerator[dict[str, Any]]:
@@ -67,6 +70,7 @@ class Watch:
             )
         watcher = _Watcher(order_id, after)
         self._watchers.add(watcher)
+        self._nobody.clear()
         if self._polling is None or self._polling.done():
             self._polling = asyncio.create_task(self._poll())
         try:
@@ -79,6 +83,8 @@ class Watch:
                     return
         finally:
             self._watchers.discard(watcher)
+            if not self._watchers:
+                self._nobody.set()
 
     async def _poll(self) -> None:
         """Ask for news until nobody watches any more. Who watches must not wait for ever because one round failed."""
@@ -106,10 +112,14 @@ class Watch:
                     watcher.sequence = fact["sequence"]
                     watcher.news.put_nowait(fact)
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """Let everyone who watches go: the worker stops, and an open answer would keep it from stopping."""
         for watcher in self._watchers:
             watcher.news.put_nowait(None)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self._nobody.wait()
+        await asyncio.sleep(0.1)  # the last words are still to be sent
 
     async def close(self) -> None:
         """Stop asking."""
@@ -131,9 +141,9 @@ def watch_of(core: Core) -> Watch:
     return _watches.setdefault(core.db, Watch(core.db))
 
 
-def let_watchers_go(core: Core) -> None:
+async def let_watchers_go(core: Core) -> None:
     """End all live updates of the worker; who listened comes again, and says how far it has heard."""
-    watch_of(core).end()
+    await watch_of(core).end()
 
 
 async def close_watch(core: Core) -> None:

@@ -14,6 +14,7 @@ from lakefront.contracts.commerce import OrderStatus
 from transactional.payments.methods import Method
 from transactional.platform.amounts import Currency, RequestedAmount
 from transactional.platform.examples import EXAMPLE_PRODUCT_ID
+from transactional.platform.geography import is_country, regions_of
 from transactional.promotions.schemas import CouponCode
 from transactional.stored_value.schemas import GiftCardCode
 from transactional.tariffs.delivery import Method as ShippingMethod
@@ -46,12 +47,26 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _is_on_the_map(where: Any) -> Any:
+    """A country or state that does not exist would be quoted without its taxes and duties."""
+    if where.country is None:
+        return where
+    if not is_country(where.country):
+        raise ValueError(f"country: {where.country} is no country's code (ISO 3166-1, such as US)")
+    regions, state = regions_of(where.country), where.state.strip().upper()
+    if state and regions and state not in regions:
+        raise ValueError(f"state: {where.state} is no state of {where.country}; send its letters")
+    return where
+
+
 class Address(Strict):
     street: Text = Field(examples=["123 Main St"])
     city: Text = Field(examples=["Seattle"])
     state: Annotated[str, Field(max_length=100)] = Field("", examples=["WA"])
     zip: Annotated[str, Field(min_length=1, max_length=20)] = Field(examples=["98101"])
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(None, examples=["US"])
+
+    _exists = model_validator(mode="after")(_is_on_the_map)
 
 
 class Item(Strict):
@@ -121,6 +136,8 @@ class ShipTo(Strict):
 
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["US"])]
     state: Annotated[str, Field(max_length=100)] = Field("", examples=["WA"])
+
+    _exists = model_validator(mode="after")(_is_on_the_map)
 
 
 QUOTE_EXAMPLE: dict[str, Any] = {

@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from lakefront.ids import new_id
-from lakefront.money import money_text, rounded
+from lakefront.money import decimals, money_text
 from transactional.orders.access import check_owner
 from transactional.payments import changes, operations, store
 from transactional.payments.schemas import RefundRequest
+from transactional.platform.amounts import fits
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.errors import Problem, not_found
@@ -57,8 +58,15 @@ async def refund(core: Core, request: RefundRequest, key: str | None) -> dict[st
             if request.amount is not None and known["amount"] != request.amount:
                 raise Problem(422, "idempotency_key_reused", "This Idempotency-Key was used for another refund")
             return _refund_answer(known["id"], request.payment_id, known["amount"], currency, known["status"])
+        if request.amount is not None and not fits(request.amount, currency):
+            raise Problem(
+                422,
+                "invalid_request",
+                "The request does not fit its schema",
+                f"amount: {request.amount:f} has more decimals than {currency} has, which are {decimals(currency)}.",
+            )
         remaining: Decimal = payment["captured"] - payment["refunded"]
-        amount = rounded(request.amount, currency) if request.amount is not None else remaining
+        amount = request.amount if request.amount is not None else remaining
         # A refund of everything gives back what gift cards and store credit paid, too.
         everything = request.amount is None and payment["status"] in ("captured", "refunded")
         returned = everything and await stored_value.give_back(connection, payment["order_id"], now)

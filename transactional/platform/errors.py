@@ -95,10 +95,23 @@ def field_errors(errors: Iterable[Any]) -> list[dict[str, str]]:
     return [
         {
             "field": ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")),
-            "message": error["msg"],
+            "message": _in_words(error),
         }
         for error in errors
     ]
+
+
+def _in_words(error: Any) -> str:
+    """What is wrong, as one would say it after the field's name."""
+    match error["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            return "is not a field of this request"
+        case "value_error":
+            return str(error["msg"]).removeprefix("Value error, ")
+        case _:
+            return str(error["msg"]).replace("Input should", "should", 1)
 
 
 def _invalid_request(error: RequestValidationError) -> Problem:

@@ -17,6 +17,10 @@ HALF_WAY_ROUND_KM = pi * EARTH_RADIUS_KM
 """No two places are further apart."""
 
 
+_MAILED_AS_STATES = frozenset({"AA", "AE", "AP", "AS", "FM", "GU", "MH", "MP", "PR", "PW", "UM", "VI"})
+"""Territories and forces abroad, to which letters go as to a state (USPS Publication 28, appendix B)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A point on the earth, in degrees."""
@@ -43,6 +47,19 @@ def _tables() -> tuple[dict[tuple[str, str], Place], dict[str, str]]:
             places[row["country"], row["region"]] = Place(float(row["latitude"]), float(row["longitude"]))
             areas[row["country"]] = row["customs_area"]
     return places, areas
+
+
+def is_country(code: str) -> bool:
+    """Whether this is the ISO 3166-1 code of a country where people live."""
+    return code in _tables()[1]
+
+
+@lru_cache(maxsize=8)
+def regions_of(country: str) -> frozenset[str]:
+    """The regions of a country that addresses name; none where they are not known here."""
+    places, _ = _tables()
+    known = frozenset(region for where, region in places if where == country and region)
+    return known | _MAILED_AS_STATES if country == "US" else known
 
 
 def place_of(country: str | None, region: str = "") -> Place | None:

@@ -54,7 +54,7 @@ def open_store(chosen: Settings) -> Redis:
 
 
 def lifespan_with(
-    *first_steps: Step, last_steps: Sequence[Step] = (), when_told_to_stop: Sequence[Callable[[Core], None]] = ()
+    *first_steps: Step, last_steps: Sequence[Step] = (), when_told_to_stop: Sequence[Step] = ()
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """A lifespan that makes the worker's ``Core``, takes the domains' first steps with it, serves, and at the end takes
     their last steps. The server waits for open answers before it ends: ``when_told_to_stop`` ends those that would go on."""
@@ -75,18 +75,22 @@ def lifespan_with(
     return lifespan
 
 
-def _hear_of_the_stop(core: Core, reactions: Sequence[Callable[[Core], None]]) -> None:
-    """React to the server's SIGTERM, and hand it on. The loop keeps one handler a signal, and the server's own, set
-    before this one, does the same for SIGINT."""
+def _hear_of_the_stop(core: Core, steps: Sequence[Step]) -> None:
+    """Take these steps at the server's SIGTERM, and hand it on. The loop keeps one handler a signal, and the server's
+    own, set before this one, does the same for SIGINT."""
     if "LAKEFRONT_SERVER_PROCESS" not in os.environ:
         return
+    stopping: list[asyncio.Task[None]] = []
 
-    def told() -> None:
-        for react in reactions:
-            react(core)
-        signal.raise_signal(signal.SIGINT)
+    async def stop() -> None:
+        try:
+            for step in steps:
+                await step(core)
+        finally:
+            signal.raise_signal(signal.SIGINT)
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, lambda: stopping.append(loop.create_task(stop())))
 
 
 async def _open_core(chosen: Settings, stack: AsyncExitStack) -> Core:

@@ -59,7 +59,8 @@ async def test_a_price_that_no_longer_holds_is_refused_with_the_quote(shop, crea
     items = [{"product_id": product["product_id"], "quantity": 1, "price": 9.5}]
     answer = await shop.order(user.headers, product, items=items)
     assert (answer.status_code, answer.json()["code"]) == (409, "price_changed")
-    assert answer.json()["quote"] == [{"product_id": product["product_id"], "price": "10.00", "currency": "USD"}]
+    quote = answer.json()["quote"]
+    assert (quote["items"][0]["unit_price"], quote["total"], quote["currency"]) == ("10.00", "10.00", "USD")
     assert await shop.available(product) == 3
     items[0]["price"] = "10.00"
     assert (await shop.order(user.headers, product, items=items)).status_code == 201

@@ -96,6 +96,12 @@ async def test_refunds_never_exceed_the_capture(shop, paid, internal):
     assert [(d["status"], d["amount"]) for d in told] == [("refunded", "12.00"), ("refunded", "8.00")]
 
 
+async def test_a_refund_has_no_more_decimals_than_its_currency(shop, paid, internal):
+    answer = await refund(shop, internal, paid["payment_id"], "1.005")
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "amount: 1.005 has more decimals than USD has, which are 2."
+
+
 async def test_one_key_is_one_refund(shop, paid, internal):
     one, two = [await refund(shop, internal, paid["payment_id"], "5.00", **{"Idempotency-Key": "r1"}) for _ in range(2)]
     assert one.json()["refund_id"] == two.json()["refund_id"]

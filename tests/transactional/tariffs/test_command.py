@@ -55,7 +55,7 @@ def test_what_was_loaded_stands_in_the_tables(typed, database_url):
     [
         ("exchange-rates", "Date,CZK\n2024-08-02,much\n", "line 2: 'much' is no rate of CZK"),
         ("taxes", "country,rate,is_inclusive\nNew Zealand,15,true\n", "line 2: country"),
-        ("duties", "country,rate\nNZ,5\n", "line 2: currency: Field required"),
+        ("duties", "country,rate\nNZ,5\n", "line 2: currency: is missing"),
         ("shipping", SHIPPING.replace("standard", "pigeon"), "line 2: code"),
     ],
 )

@@ -252,6 +252,10 @@ async def test_an_order_asks_for_no_tariffs_and_no_promotions(shop, create_produ
         def __getattr__(self, name):
             return getattr(self._connection, name)
 
+        async def execute(self, statement, parameters=None):
+            statements.append(statement)
+            return await self._connection.execute(statement, parameters)
+
         def cursor(self, **kwargs):
             return CountingCursor(self._connection.cursor(**kwargs))
 
@@ -323,3 +327,23 @@ async def test_first_requests_at_once_read_the_tariffs_once(shop, create_product
     forget(shop.core)
     answers = await asyncio.gather(*(quote(product) for _ in range(5)))
     assert [answer.json()["total"] for answer in answers] == ["10.00"] * 5
+
+
+@pytest.mark.parametrize(
+    ("ship_to", "said"),
+    [
+        ({"country": "ZX"}, "ship_to: country: ZX is no country's code (ISO 3166-1, such as US)"),
+        ({"country": "US", "state": "Washington"}, "ship_to: state: Washington is no state of US; send its letters"),
+    ],
+)
+async def test_a_place_that_does_not_exist_is_not_quoted_without_its_taxes(create_product, quote, ship_to, said):
+    answer = await quote(await create_product(), ship_to=ship_to)
+    assert (answer.status_code, answer.json()["detail"]) == (422, said)
+
+
+@pytest.mark.parametrize(
+    "ship_to", [{"country": "US", "state": " wa "}, {"country": "US", "state": "PR"}, {"country": "FI"}]
+)
+async def test_a_state_may_be_written_small_and_where_none_are_known_anything(create_product, quote, ship_to):
+    answer = await quote(await create_product(stock={"main": 1}), ship_to=ship_to)
+    assert answer.status_code == 200, answer.text

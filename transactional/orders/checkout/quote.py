@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from lakefront.money import line_total, money_text, rounded
+from lakefront.money import line_total, rounded
 from transactional.inventory.allocation import best
 from transactional.inventory.errors import OutOfStock, UnknownProducts
 from transactional.orders.checkout import store
@@ -100,9 +100,6 @@ async def quote(
     if missing := asked.quantities.keys() - {row["product_id"] for row in found}:
         raise UnknownProducts(missing)
     currency = await _price(connection, tariffs, found, terms.currency)
-    if any(expected != row["unit_price"]
-           for row in found for expected in asked.expected.get(row["product_id"], ())):  # fmt: skip
-        raise PriceChanged([_quoted(row, currency) for row in found])
     short = [row for row in found if row["available"] < asked.quantities[row["product_id"]]]
     if short:
         raise OutOfStock((row["product_id"], asked.quantities[row["product_id"]], row["available"]) for row in short)
@@ -120,6 +117,8 @@ async def quote(
     if terms.gift_card_codes or credit_of:
         drawn = await stored_value.draws(connection, terms.gift_card_codes, credit_of, quoted.total, currency, now)
         quoted = replace(quoted, draws=drawn)
+    if any(price != row["unit_price"] for row in found for price in asked.expected.get(row["product_id"], ())):
+        raise PriceChanged(quoted.answer())
     if terms.expected_total not in (None, quoted.total) or terms.expected_amount_due not in (None, quoted.due):
         raise TotalChanged(quoted.answer())
     return quoted
@@ -206,11 +205,3 @@ def _line(row: dict[str, Any], quantity: int, currency: str) -> Line:
         discount=Decimal(0),
         total=line_total(row["unit_price"], quantity, currency),
     )
-
-
-def _quoted(row: dict[str, Any], currency: str) -> dict[str, Any]:
-    return {
-        "product_id": str(row["product_id"]),
-        "price": money_text(row["unit_price"], currency),
-        "currency": currency,
-    }
