@@ -172,20 +172,18 @@ async def _refuse_too_many_attempts(core: Core, email: str) -> None:
     """Slow down who guesses passwords of one account. Without Redis only the limit of the caller's address holds."""
     try:
         async with asyncio.timeout(_STORE_DEADLINE_SECONDS):
-            failed = int(await core.store.get(_attempts_key(email)) or 0)
+            [failed] = await core.store.ask([("GET", _attempts_key(email))])
     except (RedisError, OSError, TimeoutError):
         return
-    if failed >= ATTEMPTS:
+    if int(failed or 0) >= ATTEMPTS:
         raise errors.too_many_attempts(ATTEMPTS_WINDOW_SECONDS - int(time.time() % ATTEMPTS_WINDOW_SECONDS))
 
 
 async def _count_failed_attempt(core: Core, email: str) -> None:
     try:
         async with asyncio.timeout(_STORE_DEADLINE_SECONDS):
-            pipeline = core.store.pipeline(transaction=False)
-            pipeline.incr(_attempts_key(email))
-            pipeline.expire(_attempts_key(email), ATTEMPTS_WINDOW_SECONDS)
-            await pipeline.execute()
+            key = _attempts_key(email)
+            await core.store.ask([("INCR", key), ("EXPIRE", key, str(ATTEMPTS_WINDOW_SECONDS))])
     except (RedisError, OSError, TimeoutError) as error:
         log.warning("login_attempt_not_counted", error=str(error) or type(error).__name__)
 
