@@ -91,6 +91,7 @@ def create_app() -> FastAPI:
     )
     for domain in _DOMAINS:
         join(app, domain.router, PREFIX)
+    join(app, accounts.well_known, "")
     join(app, health.router, "")
     install_error_handlers(app)
     describe(app)

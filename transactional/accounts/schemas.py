@@ -69,6 +69,41 @@ class Tokens(BaseModel):
     """Seconds for which the access token is good."""
 
 
+class Session(BaseModel):
+    """A login. Times are real time."""
+
+    session_id: UUID
+    current: bool
+    """Whether this request came from it."""
+    user_agent: str
+    started_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+
+
+class SessionList(BaseModel):
+    """Where the account is logged in."""
+
+    items: list[Session]
+
+
+class JsonWebKey(BaseModel):
+    """A public key (RFC 7517, RFC 8037)."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    alg: Literal["EdDSA"]
+    use: Literal["sig"]
+    kid: str
+    x: str
+
+
+class JsonWebKeys(BaseModel):
+    """The keys that verify access tokens."""
+
+    keys: list[JsonWebKey]
+
+
 class Profile(BaseModel):
     """An account, as its owner sees it."""
 

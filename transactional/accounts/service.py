@@ -1,12 +1,11 @@
-"""The rules of accounts: registration, login with throttled attempts, and refresh tokens that are good once."""
+"""The rules of accounts: registration, login with throttled attempts, and profiles."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets as random
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +13,12 @@ import orjson
 import structlog
 from redis.exceptions import RedisError
 
-from lakefront.clock import real_now
 from lakefront.ids import new_id
 from lakefront.secrets import secrets
 from transactional.accounts import errors, passwords, store
 from transactional.accounts.events import registered
 from transactional.accounts.schemas import Login, ProfileChange, Registration, Tokens
+from transactional.accounts.sessions import NewSession, open_session, tokens_of
 from transactional.carts import service as carts
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
@@ -27,7 +26,6 @@ from transactional.platform.cursors import decode_cursor, encode_cursor, invalid
 from transactional.platform.errors import not_found
 from transactional.platform.outbox import outbox_columns
 from transactional.platform.query import first
-from transactional.platform.tokens import Identity, sign
 
 MERCHANDISER = "merchandiser@lakefront.example"
 ATTEMPTS = 10
@@ -36,10 +34,10 @@ _STORE_DEADLINE_SECONDS = 0.05
 log = structlog.get_logger(__name__)
 
 
-async def register(core: Core, registration: Registration, caller: Caller) -> Tokens:
+async def register(core: Core, registration: Registration, caller: Caller, user_agent: str | None = None) -> Tokens:
     """Open an account and log in. Raises Problem 409 when the address is taken."""
     is_simulated = caller.is_internal and core.settings.simulation
-    tokens = await _open_account(core, registration, role="shopper", is_simulated=is_simulated)
+    tokens = await _open_account(core, registration, role="shopper", is_simulated=is_simulated, user_agent=user_agent)
     if tokens is None:
         raise errors.email_taken()
     if caller.session:
@@ -56,11 +54,13 @@ async def ensure_merchandiser(core: Core) -> None:
     await _open_account(core, registration, role="merchandiser", is_simulated=False)
 
 
-async def _open_account(core: Core, registration: Registration, *, role: str, is_simulated: bool) -> Tokens | None:
+async def _open_account(
+    core: Core, registration: Registration, *, role: str, is_simulated: bool, user_agent: str | None = None
+) -> Tokens | None:
     """The new account's tokens, None when the address is taken."""
     password_hash = await passwords.hash_password(core.password_pool, registration.password)
     now = core.clock.now()
-    user_id, user, refresh_token = new_id(), new_id(), random.token_urlsafe(32)
+    user_id, user, session = new_id(), new_id(), NewSession.begin(core, user_agent)
     partitions, envelopes = outbox_columns([registered(user, registration.email, registration.country, now)])
     parameters = {
         "user_id": user_id,
@@ -72,11 +72,9 @@ async def _open_account(core: Core, registration: Registration, *, role: str, is
         "is_simulated": is_simulated,
         "now": now,
         "pseudonym": user,
-        "token_hash": _token_hash(refresh_token),
-        "family": new_id(),
-        "token_expires_at": real_now() + timedelta(days=core.settings.refresh_token_days),
         "partitions": partitions,
         "envelopes": envelopes,
+        **session.parameters,
     }
     async with core.db.connection() as connection:  # one statement, which commits by itself
         if await first(connection, store.REGISTER, parameters) is None:
@@ -90,10 +88,10 @@ async def _open_account(core: Core, registration: Registration, *, role: str, is
         "is_simulated": is_simulated,
         "created_at": now,
     }
-    return _tokens(core, account, refresh_token)
+    return tokens_of(core, account, session.id, session.refresh_token)
 
 
-async def log_in(core: Core, login: Login, caller: Caller) -> Tokens:
+async def log_in(core: Core, login: Login, caller: Caller, user_agent: str | None = None) -> Tokens:
     """Tokens for an account. Raises Problem 401, and 429 after too many attempts."""
     await _refuse_too_many_attempts(core, login.email)
     async with core.db.connection() as connection:
@@ -102,31 +100,10 @@ async def log_in(core: Core, login: Login, caller: Caller) -> Tokens:
     if not await passwords.matches(core.password_pool, password_hash, login.password) or account is None:
         await _count_failed_attempt(core, login.email)
         raise errors.invalid_credentials()
-    refresh_token = random.token_urlsafe(32)
-    now = real_now()
-    async with core.db.transaction() as connection:
-        await connection.execute(store.FORGET_ENDED_TOKENS, {"user_id": account["user_id"], "now": now})
-        await connection.execute(store.ADD_REFRESH, _token_row(core, account["user_id"], new_id(), refresh_token))
+    tokens = await open_session(core, account, user_agent)
     if caller.session:
         await carts.adopt(core, account["user_id"], caller.session)
-    return _tokens(core, account, refresh_token)
-
-
-async def refresh(core: Core, refresh_token: str) -> Tokens:
-    """New tokens for a refresh token, which is good once: its second use ends the whole family of tokens."""
-    used = {"token_hash": _token_hash(refresh_token), "now": real_now()}
-    fresh_token = random.token_urlsafe(32)
-    async with core.db.transaction() as connection:
-        token = await first(connection, store.USE_REFRESH, used)
-        if token is not None:
-            account = await first(connection, store.BY_ID, {"user_id": token["user_id"]})
-            if account is None:  # the person was forgotten meanwhile
-                raise errors.invalid_refresh_token()
-            row = _token_row(core, token["user_id"], token["family"], fresh_token)
-            await connection.execute(store.ADD_REFRESH, row)
-            return _tokens(core, account, fresh_token)
-        is_reused = await first(connection, store.REVOKE_FAMILY_OF_USED, used) is not None
-    raise errors.refresh_token_reused() if is_reused else errors.invalid_refresh_token()
+    return tokens
 
 
 async def profile(core: Core, user_id: UUID) -> dict[str, Any]:
@@ -193,30 +170,3 @@ async def _count_failed_attempt(core: Core, email: str) -> None:
 def _attempts_key(email: str) -> str:
     name = hashlib.sha256(email.lower().encode()).hexdigest()[:32]
     return f"login:{name}:{int(time.time() // ATTEMPTS_WINDOW_SECONDS)}"
-
-
-def _token_hash(token: str) -> bytes:
-    """Refresh tokens are random, so a plain hash keeps a stolen table worthless."""
-    return hashlib.sha256(token.encode()).digest()
-
-
-def _token_row(core: Core, user_id: UUID, family: UUID, token: str) -> dict[str, Any]:
-    expires_at = real_now() + timedelta(days=core.settings.refresh_token_days)
-    return {"token_hash": _token_hash(token), "family": family, "user_id": user_id, "expires_at": expires_at}
-
-
-def _tokens(core: Core, account: dict[str, Any], refresh_token: str) -> Tokens:
-    seconds = core.settings.access_token_minutes * 60
-    identity = Identity(
-        user_id=account["user_id"],
-        user=account["pseudonym"],
-        role=account["role"],
-        email_domain=account["email"].rpartition("@")[2],
-        country=account["country"],
-        account_created_at=account["created_at"],
-        is_simulated=account["is_simulated"],
-        expires_at=time.time() + seconds,
-    )
-    return Tokens(
-        user_id=account["user_id"], access_token=sign(identity), refresh_token=refresh_token, expires_in=seconds
-    )

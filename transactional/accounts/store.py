@@ -1,4 +1,4 @@
-"""SQL of accounts and refresh tokens."""
+"""SQL of accounts, their sessions and refresh tokens."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ WITH account AS (
     RETURNING id
 ), alias AS (
     INSERT INTO pseudonyms (user_id, pseudonym) SELECT id, %(pseudonym)s FROM account
+), session AS (
+    INSERT INTO sessions (id, user_id, user_agent, started_at, last_used_at, expires_at)
+    SELECT %(session)s, id, %(user_agent)s, %(real_now)s, %(real_now)s, %(expires_at)s FROM account
 ), token AS (
     INSERT INTO refresh_tokens (token_hash, family, user_id, expires_at)
-    SELECT %(token_hash)s, %(family)s, id, %(token_expires_at)s FROM account
+    SELECT %(token_hash)s, %(session)s, id, %(expires_at)s FROM account
 ), told AS (
     INSERT INTO outbox (partition, envelope)
     SELECT t.* FROM account, unnest(%(partitions)s::smallint[], %(envelopes)s::text[]) AS t
@@ -28,25 +31,72 @@ SELECT u.id AS user_id, a.pseudonym, u.email, u.name, u.country, u.role, u.is_si
 BY_EMAIL = _ACCOUNT + " WHERE lower(u.email) = lower(%(email)s)"
 BY_ID = _ACCOUNT + " WHERE u.id = %(user_id)s"
 
-ADD_REFRESH = """
+# A login: its session and first refresh token. What has ended of the account's is cleared away meanwhile.
+OPEN_SESSION = """
+WITH ended AS (
+    DELETE FROM sessions WHERE user_id = %(user_id)s AND expires_at <= %(real_now)s
+), session AS (
+    INSERT INTO sessions (id, user_id, user_agent, started_at, last_used_at, expires_at)
+    VALUES (%(session)s, %(user_id)s, %(user_agent)s, %(real_now)s, %(real_now)s, %(expires_at)s)
+    RETURNING id
+)
 INSERT INTO refresh_tokens (token_hash, family, user_id, expires_at)
-VALUES (%(token_hash)s, %(family)s, %(user_id)s, %(expires_at)s)
+SELECT %(token_hash)s, id, %(user_id)s, %(expires_at)s FROM session
 """
 
-# Using a refresh token is a compare-and-set: of two at once only one gets a row.
+# Using a refresh token is a compare-and-set: of two at once only one gets a row, and with it the next token. The session
+# comes first, as where it is ended: an end and a use at once leave no token behind.
 USE_REFRESH = """
-UPDATE refresh_tokens SET used_at = %(now)s
- WHERE token_hash = %(token_hash)s AND used_at IS NULL AND revoked_at IS NULL AND expires_at > %(now)s
-RETURNING family, user_id
+WITH session AS (
+    UPDATE sessions SET last_used_at = %(now)s, expires_at = %(expires_at)s
+     WHERE id = (SELECT family FROM refresh_tokens WHERE token_hash = %(token_hash)s
+                    AND used_at IS NULL AND revoked_at IS NULL AND expires_at > %(now)s)
+       AND revoked_at IS NULL
+    RETURNING id
+), used AS (
+    UPDATE refresh_tokens t SET used_at = %(now)s
+      FROM session s
+     WHERE t.token_hash = %(token_hash)s AND t.family = s.id
+       AND t.used_at IS NULL AND t.revoked_at IS NULL
+    RETURNING t.family, t.user_id
+), fresh AS (
+    INSERT INTO refresh_tokens (token_hash, family, user_id, expires_at)
+    SELECT %(fresh_hash)s, family, user_id, %(expires_at)s FROM used
+)
+SELECT family, user_id FROM used
 """
-# Somebody has a copy: whoever it is, the whole family of tokens ends.
-REVOKE_FAMILY_OF_USED = """
-UPDATE refresh_tokens SET revoked_at = %(now)s
- WHERE family = (SELECT family FROM refresh_tokens WHERE token_hash = %(token_hash)s AND used_at IS NOT NULL)
-   AND revoked_at IS NULL
-RETURNING family
+# Somebody has a copy: whoever it is, the whole session ends.
+END_SESSION_OF_USED = """
+WITH reused AS (
+    SELECT family FROM refresh_tokens
+     WHERE token_hash = %(token_hash)s AND used_at IS NOT NULL AND revoked_at IS NULL
+), ended AS (
+    UPDATE sessions SET revoked_at = %(now)s WHERE id IN (SELECT family FROM reused) AND revoked_at IS NULL
+), tokens AS (
+    UPDATE refresh_tokens SET revoked_at = %(now)s
+     WHERE family IN (SELECT family FROM reused) AND revoked_at IS NULL
+)
+SELECT family FROM reused
 """
-FORGET_ENDED_TOKENS = "DELETE FROM refresh_tokens WHERE user_id = %(user_id)s AND expires_at <= %(now)s"
+
+SESSIONS = """
+SELECT id AS session_id, user_agent, started_at, last_used_at, expires_at
+  FROM sessions
+ WHERE user_id = %(user_id)s AND revoked_at IS NULL AND expires_at > %(now)s
+ ORDER BY last_used_at DESC, id DESC LIMIT 100
+"""
+# One session, or all but one, or all; what ends is told.
+END_SESSIONS = """
+WITH ended AS (
+    UPDATE sessions SET revoked_at = %(now)s
+     WHERE user_id = %(user_id)s AND revoked_at IS NULL
+       AND (%(only)s::uuid IS NULL OR id = %(only)s) AND (%(but)s::uuid IS NULL OR id <> %(but)s)
+    RETURNING id
+), tokens AS (
+    UPDATE refresh_tokens SET revoked_at = %(now)s WHERE family IN (SELECT id FROM ended) AND revoked_at IS NULL
+)
+SELECT id FROM ended
+"""
 
 CHANGE_PROFILE = """
 UPDATE users SET name = coalesce(%(name)s, name), country = coalesce(%(country)s, country) WHERE id = %(user_id)s

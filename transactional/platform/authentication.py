@@ -46,6 +46,8 @@ class Caller:
     country: str | None = None
     account_created_at: datetime | None = None
     is_simulated: bool = False
+    login: UUID | None = None
+    """The account's session that the token belongs to, as GET /auth/sessions lists it."""
 
     @property
     def member_id(self) -> UUID:
@@ -118,6 +120,7 @@ def caller_of(request: HTTPConnection) -> Caller:
         country=identity.country,
         account_created_at=identity.account_created_at,
         is_simulated=identity.is_simulated,
+        login=identity.session,
     )
 
 

@@ -1,0 +1,21 @@
+-- A login, with the family of refresh tokens that came from it. All its times are real time.
+CREATE TABLE sessions (
+    id uuid PRIMARY KEY,
+    user_id uuid NOT NULL REFERENCES users ON DELETE CASCADE,
+    user_agent text NOT NULL DEFAULT '',
+    started_at timestamptz NOT NULL,
+    last_used_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    revoked_at timestamptz
+);
+CREATE INDEX sessions_of_user ON sessions (user_id);
+CREATE INDEX sessions_ended ON sessions (revoked_at) WHERE revoked_at IS NOT NULL;
+
+-- The logins before there were sessions; when they began is not known, only when their first token was to end.
+INSERT INTO sessions (id, user_id, started_at, last_used_at, expires_at, revoked_at)
+SELECT family, (array_agg(user_id))[1], coalesce(min(used_at), now()), coalesce(max(used_at), now()), max(expires_at),
+       max(revoked_at)
+  FROM refresh_tokens GROUP BY family;
+
+ALTER TABLE refresh_tokens ADD CONSTRAINT refresh_tokens_family_fkey
+    FOREIGN KEY (family) REFERENCES sessions ON DELETE CASCADE;
