@@ -6,13 +6,17 @@ import time
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, BackgroundTasks, Header, Query, Response
 
-from transactional.accounts import service, sessions
+from transactional.accounts import letters, service, sessions
 from transactional.accounts.schemas import (
+    EmailProof,
+    ForgottenPassword,
     JsonWebKeys,
     Login,
     OrderList,
+    PasswordChange,
+    PasswordReset,
     Profile,
     ProfileChange,
     Refresh,
@@ -33,15 +37,24 @@ UserAgent = Annotated[str | None, Header(include_in_schema=False)]
 
 @router.post("/auth/register", summary="Open an account", status_code=201, responses=responses(400, 409, 422))
 async def register(
-    core: CoreDep, caller: CallerDep, registration: Registration, user_agent: UserAgent = None
+    core: CoreDep,
+    caller: CallerDep,
+    registration: Registration,
+    behind: BackgroundTasks,
+    user_agent: UserAgent = None,
 ) -> Tokens:
-    """The answer logs you in. With `X-Session-Id` the guest's cart becomes the account's."""
-    return await service.register(core, registration, caller, user_agent)
+    """The answer logs you in, and a letter asks to verify the address. With `X-Session-Id` the guest's cart becomes the
+    account's."""
+    tokens = await service.register(core, registration, caller, user_agent)
+    if not (caller.is_internal and core.settings.simulation):
+        behind.add_task(letters.ask_to_verify, core, tokens.user_id, registration.email)
+    return tokens
 
 
 @router.post("/auth/login", summary="Log in", responses=responses(400, 401, 422))
 async def log_in(core: CoreDep, caller: CallerDep, login: Login, user_agent: UserAgent = None) -> Tokens:
-    """Ten attempts in five minutes for one account. With `X-Session-Id` the guest's cart joins the account's."""
+    """Ten wrong attempts in five minutes at one account, fifty from one address. With `X-Session-Id` the guest's cart
+    joins the account's."""
     return await service.log_in(core, login, caller, user_agent)
 
 
@@ -49,6 +62,44 @@ async def log_in(core: CoreDep, caller: CallerDep, login: Login, user_agent: Use
 async def refresh(core: CoreDep, body: Refresh) -> Tokens:
     """A refresh token is good once; using it a second time ends all tokens of that login."""
     return await sessions.refresh(core, body.refresh_token)
+
+
+@router.post(
+    "/auth/verify-email", summary="Verify the e-mail address", status_code=204, responses=responses(400, 401, 422)
+)
+async def verify_email(core: CoreDep, proof: EmailProof) -> None:
+    """With the token of the letter, good once and for 24 hours."""
+    await letters.verify_email(core, proof.token)
+
+
+@router.post(
+    "/auth/verify-email/request", summary="Send the verifying letter again", status_code=202, responses=responses(401)
+)
+async def ask_to_verify(core: CoreDep, member: MemberDep) -> None:
+    """At most five letters an hour; nothing is sent when the address is verified."""
+    await letters.ask_again_to_verify(core, member.member_id)
+
+
+@router.post(
+    "/auth/password/forgotten", summary="Have a new password offered", status_code=202, responses=responses(400, 422)
+)
+async def forgotten_password(core: CoreDep, forgotten: ForgottenPassword, behind: BackgroundTasks) -> None:
+    """Sends a letter if there is such an account; the answer does not tell whether there is."""
+    behind.add_task(letters.offer_reset, core, forgotten.email)
+
+
+@router.post(
+    "/auth/password/reset", summary="Set a new password by letter", status_code=204, responses=responses(400, 401, 422)
+)
+async def reset_password(core: CoreDep, reset: PasswordReset) -> None:
+    """With the token of the letter, good once and for 30 minutes. Logs out everywhere."""
+    await letters.reset_password(core, reset.token, reset.new_password)
+
+
+@router.put("/users/password", summary="Change one's password", status_code=204, responses=responses(400, 401, 422))
+async def change_password(core: CoreDep, member: MemberDep, change: PasswordChange) -> None:
+    """Logs out everywhere else."""
+    await service.change_password(core, member, change)
 
 
 @router.get("/auth/sessions", summary="List one's sessions", responses=responses(401))

@@ -16,7 +16,8 @@ def invalid_credentials() -> Problem:
 
 
 def too_many_attempts(retry_after: int) -> Problem:
-    detail = "Somebody tried too many passwords of this account."
+    """The same answer whether the account or the address has had its share, and whether there is such an account."""
+    detail = f"Come again in {retry_after} s."
     return Problem(429, "too_many_attempts", "Too many attempts", detail, {"Retry-After": str(retry_after)})
 
 
@@ -27,3 +28,8 @@ def invalid_refresh_token() -> Problem:
 def refresh_token_reused() -> Problem:
     detail = "A refresh token is good once. All tokens of this login have ended; log in again."
     return unauthorized("refresh_token_reused", "The refresh token was used before", detail)
+
+
+def invalid_letter_token() -> Problem:
+    detail = "It was used before, has ended, or another was sent after it."
+    return unauthorized("invalid_token", "The token of the letter is not valid", detail)

@@ -51,6 +51,35 @@ class Refresh(_Request):
     refresh_token: Annotated[str, Field(min_length=20, max_length=200)]
 
 
+LetterToken = Annotated[str, Field(min_length=20, max_length=200, description="As the letter has it.")]
+
+
+class EmailProof(_Request):
+    """Shows that who owns the account reads its letters."""
+
+    token: LetterToken
+
+
+class ForgottenPassword(_Request):
+    """Whose password is forgotten."""
+
+    email: Email
+
+
+class PasswordReset(_Request):
+    """A new password for whoever reads the account's letters."""
+
+    token: LetterToken
+    new_password: Password
+
+
+class PasswordChange(_Request):
+    """Another password."""
+
+    current_password: Annotated[str, Field(min_length=1, max_length=128, examples=["correct horse battery"])]
+    new_password: Password
+
+
 class ProfileChange(_Request):
     """What is left out stays as it is."""
 
@@ -113,6 +142,8 @@ class Profile(BaseModel):
     country: str | None
     role: Literal["shopper", "merchandiser", "admin"]
     created_at: datetime
+    email_verified_at: datetime | None = None
+    """Real time; null while nobody has shown to read its letters."""
 
 
 class OrderedItem(BaseModel):

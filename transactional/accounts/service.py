@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import time
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
-import structlog
-from redis.exceptions import RedisError
 
 from lakefront.ids import new_id
 from lakefront.secrets import secrets
-from transactional.accounts import errors, passwords, store
+from transactional.accounts import attempts, errors, passwords, store
 from transactional.accounts.events import registered
-from transactional.accounts.schemas import Login, ProfileChange, Registration, Tokens
-from transactional.accounts.sessions import NewSession, open_session, tokens_of
+from transactional.accounts.password_rules import check
+from transactional.accounts.schemas import Login, PasswordChange, ProfileChange, Registration, Tokens
+from transactional.accounts.sessions import NewSession, end_sessions, open_session, tokens_of
 from transactional.carts import service as carts
+from transactional.platform import revocations
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
@@ -28,14 +25,11 @@ from transactional.platform.outbox import outbox_columns
 from transactional.platform.query import first
 
 MERCHANDISER = "merchandiser@lakefront.example"
-ATTEMPTS = 10
-ATTEMPTS_WINDOW_SECONDS = 300
-_STORE_DEADLINE_SECONDS = 0.05
-log = structlog.get_logger(__name__)
 
 
 async def register(core: Core, registration: Registration, caller: Caller, user_agent: str | None = None) -> Tokens:
     """Open an account and log in. Raises Problem 409 when the address is taken."""
+    check(registration.password, registration.email)
     is_simulated = caller.is_internal and core.settings.simulation
     tokens = await _open_account(core, registration, role="shopper", is_simulated=is_simulated, user_agent=user_agent)
     if tokens is None:
@@ -93,13 +87,14 @@ async def _open_account(
 
 async def log_in(core: Core, login: Login, caller: Caller, user_agent: str | None = None) -> Tokens:
     """Tokens for an account. Raises Problem 401, and 429 after too many attempts."""
-    await _refuse_too_many_attempts(core, login.email)
+    limits = attempts.keys_of(login.email, caller)
+    await attempts.take(core, limits)
     async with core.db.connection() as connection:
         account = await first(connection, store.BY_EMAIL, {"email": login.email})
     password_hash = account["password_hash"] if account else None
     if not await passwords.matches(core.password_pool, password_hash, login.password) or account is None:
-        await _count_failed_attempt(core, login.email)
         raise errors.invalid_credentials()
+    await attempts.succeeded(core, login.email, limits)
     tokens = await open_session(core, account, user_agent)
     if caller.session:
         await carts.adopt(core, account["user_id"], caller.session)
@@ -123,6 +118,27 @@ async def change_profile(core: Core, user_id: UUID, change: ProfileChange) -> di
     return await profile(core, user_id)
 
 
+async def change_password(core: Core, caller: Caller, change: PasswordChange) -> None:
+    """Set another password and log out elsewhere. Raises Problem 401, 422 (weak) or 429."""
+    account = await profile(core, caller.member_id)
+    limits = attempts.keys_of(account["email"], caller)
+    await attempts.take(core, limits)
+    if not await passwords.matches(core.password_pool, account["password_hash"], change.current_password):
+        raise errors.invalid_credentials()
+    await attempts.succeeded(core, account["email"], limits)
+    check(change.new_password, account["email"])
+    parameters = {
+        "user_id": caller.member_id,
+        "before": account["password_hash"],
+        "password_hash": await passwords.hash_password(core.password_pool, change.new_password),
+    }
+    async with core.db.transaction() as connection:
+        if await first(connection, store.SET_BY_OWNER, parameters) is None:
+            raise errors.invalid_credentials()
+        ended = await end_sessions(connection, caller.member_id, but=caller.login)
+    revocations.note_ended(ended)
+
+
 async def orders(core: Core, user_id: UUID, limit: int, cursor: str | None) -> bytes:
     """A page of an account's orders, as bytes."""
     after_time, after_id = _position(cursor)
@@ -143,30 +159,3 @@ def _position(cursor: str | None) -> tuple[datetime | None, UUID | None]:
         return datetime.fromisoformat(time_text), UUID(id_text)
     except ValueError:
         raise invalid_cursor() from None
-
-
-async def _refuse_too_many_attempts(core: Core, email: str) -> None:
-    """Slow down who guesses passwords of one account. Without Redis only the limit of the caller's address holds."""
-    try:
-        async with asyncio.timeout(_STORE_DEADLINE_SECONDS):
-            failed = int(await core.store.get(_attempts_key(email)) or 0)
-    except (RedisError, OSError, TimeoutError):
-        return
-    if failed >= ATTEMPTS:
-        raise errors.too_many_attempts(ATTEMPTS_WINDOW_SECONDS - int(time.time() % ATTEMPTS_WINDOW_SECONDS))
-
-
-async def _count_failed_attempt(core: Core, email: str) -> None:
-    try:
-        async with asyncio.timeout(_STORE_DEADLINE_SECONDS):
-            pipeline = core.store.pipeline(transaction=False)
-            pipeline.incr(_attempts_key(email))
-            pipeline.expire(_attempts_key(email), ATTEMPTS_WINDOW_SECONDS)
-            await pipeline.execute()
-    except (RedisError, OSError, TimeoutError) as error:
-        log.warning("login_attempt_not_counted", error=str(error) or type(error).__name__)
-
-
-def _attempts_key(email: str) -> str:
-    name = hashlib.sha256(email.lower().encode()).hexdigest()[:32]
-    return f"login:{name}:{int(time.time() // ATTEMPTS_WINDOW_SECONDS)}"

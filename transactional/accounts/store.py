@@ -25,7 +25,8 @@ SELECT id FROM account
 """
 
 _ACCOUNT = """
-SELECT u.id AS user_id, a.pseudonym, u.email, u.name, u.country, u.role, u.is_simulated, u.created_at, u.password_hash
+SELECT u.id AS user_id, a.pseudonym, u.email, u.name, u.country, u.role, u.is_simulated, u.created_at, u.password_hash,
+       u.email_verified_at
   FROM users u JOIN pseudonyms a ON a.user_id = u.id
 """
 BY_EMAIL = _ACCOUNT + " WHERE lower(u.email) = lower(%(email)s)"
@@ -96,6 +97,77 @@ WITH ended AS (
     UPDATE refresh_tokens SET revoked_at = %(now)s WHERE family IN (SELECT id FROM ended) AND revoked_at IS NULL
 )
 SELECT id FROM ended
+"""
+
+# A row per key, locked in the order of the keys.
+TAKE_ATTEMPT = """
+INSERT INTO login_attempts AS a (key, attempts, ends_at)
+SELECT key, 1, %(ends_at)s FROM unnest(%(keys)s::text[]) AS key ORDER BY key
+ON CONFLICT (key) DO UPDATE
+   SET attempts = CASE WHEN a.ends_at <= %(now)s THEN 1 ELSE a.attempts + 1 END,
+       ends_at = CASE WHEN a.ends_at <= %(now)s THEN excluded.ends_at ELSE a.ends_at END
+RETURNING key, attempts, ends_at
+"""
+GIVE_ATTEMPT_BACK = """
+WITH mine AS (
+    SELECT key FROM login_attempts WHERE key = %(account)s OR key = ANY(%(keys)s) ORDER BY key FOR UPDATE
+)
+UPDATE login_attempts a
+   SET attempts = CASE WHEN a.key = %(account)s THEN 0 ELSE greatest(a.attempts - 1, 0) END
+  FROM mine WHERE a.key = mine.key
+"""
+
+# An account has one token of each purpose: a new one takes the place of the one before.
+ISSUE_LETTER = """
+INSERT INTO account_tokens (token_hash, user_id, purpose, expires_at)
+VALUES (%(token_hash)s, %(user_id)s, %(purpose)s, %(expires_at)s)
+ON CONFLICT (user_id, purpose) DO UPDATE SET token_hash = excluded.token_hash, expires_at = excluded.expires_at
+"""
+# Deleting is using: of two at once only one finds the row.
+VERIFY_EMAIL = """
+WITH used AS (
+    DELETE FROM account_tokens
+     WHERE token_hash = %(token_hash)s AND purpose = 'verify_email' AND expires_at > %(now)s
+    RETURNING user_id
+)
+UPDATE users u SET email_verified_at = coalesce(u.email_verified_at, %(now)s) FROM used WHERE u.id = used.user_id
+RETURNING u.id
+"""
+ACCOUNT_OF_RESET_LETTER = """
+SELECT u.id AS user_id, u.email FROM account_tokens t JOIN users u ON u.id = t.user_id
+ WHERE t.token_hash = %(token_hash)s AND t.purpose = 'reset_password' AND t.expires_at > %(now)s
+"""
+# Who reads the letter owns the address, which is thereby verified.
+SET_BY_LETTER = """
+WITH used AS (
+    DELETE FROM account_tokens
+     WHERE token_hash = %(token_hash)s AND purpose = 'reset_password' AND expires_at > %(now)s
+    RETURNING user_id
+)
+UPDATE users u
+   SET password_hash = %(password_hash)s, email_verified_at = coalesce(u.email_verified_at, %(now)s)
+  FROM used WHERE u.id = used.user_id
+RETURNING u.id
+"""
+# Compare-and-set: a password that was changed meanwhile is not changed again. Letters that offer a reset end with it.
+SET_BY_OWNER = """
+WITH changed AS (
+    UPDATE users SET password_hash = %(password_hash)s WHERE id = %(user_id)s AND password_hash = %(before)s RETURNING id
+), letters AS (
+    DELETE FROM account_tokens WHERE user_id IN (SELECT id FROM changed) AND purpose = 'reset_password'
+)
+SELECT id FROM changed
+"""
+# What has ended, for good: attempts, letters, and used refresh tokens of sessions that go on.
+FORGET_ENDED = """
+WITH attempts AS (
+    DELETE FROM login_attempts WHERE ends_at <= %(now)s RETURNING 1
+), letters AS (
+    DELETE FROM account_tokens WHERE expires_at <= %(now)s RETURNING 1
+), tokens AS (
+    DELETE FROM refresh_tokens WHERE expires_at <= %(now)s RETURNING 1
+)
+SELECT (SELECT count(*) FROM attempts) + (SELECT count(*) FROM letters) + (SELECT count(*) FROM tokens) AS forgotten
 """
 
 CHANGE_PROFILE = """

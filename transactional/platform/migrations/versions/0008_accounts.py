@@ -1,4 +1,4 @@
-"""Accounts: sessions that are listed and ended."""
+"""Accounts: sessions that are listed and ended, lock-out, and letters that prove who one is."""
 
 from transactional.platform.migrations import apply_sql
 

@@ -19,3 +19,33 @@ SELECT family, (array_agg(user_id))[1], coalesce(min(used_at), now()), coalesce(
 
 ALTER TABLE refresh_tokens ADD CONSTRAINT refresh_tokens_family_fkey
     FOREIGN KEY (family) REFERENCES sessions ON DELETE CASCADE;
+
+ALTER TABLE users ADD COLUMN email_verified_at timestamptz;
+
+-- Attempts at an account and from an address, under keys that name neither. Real time.
+CREATE TABLE login_attempts (
+    key text PRIMARY KEY,
+    attempts integer NOT NULL,
+    ends_at timestamptz NOT NULL
+);
+CREATE INDEX login_attempts_ended ON login_attempts (ends_at);
+
+-- What was sent to a person to prove who they are; using one deletes it.
+CREATE TABLE account_tokens (
+    token_hash bytea PRIMARY KEY,
+    user_id uuid NOT NULL REFERENCES users ON DELETE CASCADE,
+    purpose text NOT NULL CHECK (purpose IN ('verify_email', 'reset_password')),
+    expires_at timestamptz NOT NULL,
+    UNIQUE (user_id, purpose)
+);
+
+-- What the sandbox has taken for sending: letters and text messages that a developer wants to read.
+CREATE TABLE sandbox_messages (
+    id uuid PRIMARY KEY,
+    channel text NOT NULL CHECK (channel IN ('email', 'sms')),
+    recipient text NOT NULL,
+    subject text NOT NULL,
+    body text NOT NULL,
+    sent_at timestamptz NOT NULL
+);
+CREATE INDEX sandbox_messages_by_recipient ON sandbox_messages (recipient, sent_at);
