@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     token_keys_file: str = Field(
         "", description="Keys that sign access tokens; empty: token-keys.json in the data folder."
     )
+    field_keys_file: str = Field(
+        "", description="Keys that encrypt personal fields; empty: field-keys.json in the data folder."
+    )
 
     # Simulation
     simulation: bool = Field(False, description="Lets the clock move and trusts X-Forwarded-For from loopback.")

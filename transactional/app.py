@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from lakefront.telemetry import configure
 from transactional.accounts import api as accounts
+from transactional.accounts import second_factor_api as second_factor
 from transactional.accounts.service import ensure_merchandiser
 from transactional.carts import api as carts
 from transactional.catalogue import api as catalogue
@@ -47,6 +48,7 @@ _DOMAINS = (
     stored_value,
     inventory,
     accounts,
+    second_factor,
     simulation,
 )
 _TAGS = [

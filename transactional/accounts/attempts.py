@@ -51,6 +51,12 @@ async def succeeded(core: Core, email: str, limits: dict[str, int]) -> None:
         await connection.execute(store.GIVE_ATTEMPT_BACK, {"account": _key_of(email), "keys": sorted(limits)})
 
 
+async def clear(core: Core, key: str) -> None:
+    """The count of a key begins anew."""
+    async with core.db.connection() as connection:
+        await connection.execute(store.CLEAR_ATTEMPTS, {"key": key})
+
+
 async def take_letter(core: Core, user_id: UUID) -> None:
     """Count a letter to an account. Raises Problem 429 when it has got enough of them."""
     await take(core, {f"letters:{user_id}": LETTERS}, LETTERS_WINDOW)

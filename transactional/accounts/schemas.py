@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _EMAIL = rf"^[^@\s\x00-\x1f\x7f]{{1,64}}@{_LABEL}(?:\.{_LABEL})+$"
@@ -78,6 +78,67 @@ class PasswordChange(_Request):
 
     current_password: Annotated[str, Field(min_length=1, max_length=128, examples=["correct horse battery"])]
     new_password: Password
+
+
+class NewSecondFactor(_Request):
+    """Which second factor, and the password: a token alone may be stolen."""
+
+    kind: Literal["totp", "sms"]
+    password: Annotated[str, Field(min_length=1, max_length=128, examples=["correct horse battery"])]
+    phone_number: Annotated[
+        str | None, Field(pattern=r"^\+[1-9][0-9]{6,14}$", examples=["+442079460123"], description="E.164; for sms.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _number_for_sms(self) -> NewSecondFactor:
+        if (self.kind == "sms") != (self.phone_number is not None):
+            raise ValueError("phone_number is sent for sms, and for sms only")
+        return self
+
+
+Code = Annotated[str, Field(min_length=6, max_length=40, examples=["287082"])]
+
+
+class SecondFactorCode(_Request):
+    """A code of the second factor."""
+
+    code: Code
+
+
+class SecondFactorRemoval(_Request):
+    """Shows that the owner does it."""
+
+    password: Annotated[str, Field(min_length=1, max_length=128, examples=["correct horse battery"])]
+    code: Code
+
+
+class SecondFactorLogin(_Request):
+    """The second step of a login."""
+
+    challenge: Annotated[str, Field(min_length=20, max_length=200)]
+    code: Code
+
+
+class SecondFactor(BaseModel):
+    """What the account has besides its password."""
+
+    kind: Literal["totp", "sms"] | None
+    confirmed: bool
+    recovery_codes_left: int
+
+
+class Enrolment(BaseModel):
+    """What an authenticator needs; nothing of it is shown again."""
+
+    kind: Literal["totp", "sms"]
+    secret: str | None = None
+    otpauth_uri: str | None = None
+
+
+class RecoveryCodes(BaseModel):
+    """Each lets in once, when the second factor is lost."""
+
+    recovery_codes: list[str]
 
 
 class ProfileChange(_Request):

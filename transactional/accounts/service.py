@@ -10,10 +10,11 @@ import orjson
 
 from lakefront.ids import new_id
 from lakefront.secrets import secrets
-from transactional.accounts import attempts, errors, passwords, store
+from transactional.accounts import attempts, errors, passwords, second_factor, store
 from transactional.accounts.events import registered
 from transactional.accounts.password_rules import check
-from transactional.accounts.schemas import Login, PasswordChange, ProfileChange, Registration, Tokens
+from transactional.accounts.schemas import Login, PasswordChange, ProfileChange, Registration, SecondFactorLogin, Tokens
+from transactional.accounts.second_factor import CHALLENGE
 from transactional.accounts.sessions import NewSession, end_sessions, open_session, tokens_of
 from transactional.carts import service as carts
 from transactional.platform import revocations
@@ -22,7 +23,7 @@ from transactional.platform.core import Core
 from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
 from transactional.platform.errors import not_found
 from transactional.platform.outbox import outbox_columns
-from transactional.platform.query import first
+from transactional.platform.query import Row, first
 
 MERCHANDISER = "merchandiser@lakefront.example"
 
@@ -86,7 +87,7 @@ async def _open_account(
 
 
 async def log_in(core: Core, login: Login, caller: Caller, user_agent: str | None = None) -> Tokens:
-    """Tokens for an account. Raises Problem 401, and 429 after too many attempts."""
+    """Tokens for an account. Raises Problem 401, also where a second factor is needed, and 429 after too many attempts."""
     limits = attempts.keys_of(login.email, caller)
     await attempts.take(core, limits)
     async with core.db.connection() as connection:
@@ -95,6 +96,20 @@ async def log_in(core: Core, login: Login, caller: Caller, user_agent: str | Non
     if not await passwords.matches(core.password_pool, password_hash, login.password) or account is None:
         raise errors.invalid_credentials()
     await attempts.succeeded(core, login.email, limits)
+    if account["second_factor"]:
+        token = await second_factor.challenge(core, account)
+        raise errors.second_factor_required(account["second_factor"], token, int(CHALLENGE.total_seconds()))
+    return await _let_in(core, account, caller, user_agent)
+
+
+async def log_in_with_second_factor(
+    core: Core, login: SecondFactorLogin, caller: Caller, user_agent: str | None = None
+) -> Tokens:
+    """Tokens for a login that its second factor completes. Raises Problem 401, and 429 after too many guesses."""
+    return await _let_in(core, await second_factor.answer(core, login.challenge, login.code), caller, user_agent)
+
+
+async def _let_in(core: Core, account: Row, caller: Caller, user_agent: str | None) -> Tokens:
     tokens = await open_session(core, account, user_agent)
     if caller.session:
         await carts.adopt(core, account["user_id"], caller.session)

@@ -26,8 +26,9 @@ SELECT id FROM account
 
 _ACCOUNT = """
 SELECT u.id AS user_id, a.pseudonym, u.email, u.name, u.country, u.role, u.is_simulated, u.created_at, u.password_hash,
-       u.email_verified_at
+       u.email_verified_at, f.kind AS second_factor
   FROM users u JOIN pseudonyms a ON a.user_id = u.id
+       LEFT JOIN second_factors f ON f.user_id = u.id AND f.confirmed_at IS NOT NULL
 """
 BY_EMAIL = _ACCOUNT + " WHERE lower(u.email) = lower(%(email)s)"
 BY_ID = _ACCOUNT + " WHERE u.id = %(user_id)s"
@@ -117,6 +118,8 @@ UPDATE login_attempts a
   FROM mine WHERE a.key = mine.key
 """
 
+CLEAR_ATTEMPTS = "UPDATE login_attempts SET attempts = 0 WHERE key = %(key)s"
+
 # An account has one token of each purpose: a new one takes the place of the one before.
 ISSUE_LETTER = """
 INSERT INTO account_tokens (token_hash, user_id, purpose, expires_at)
@@ -164,10 +167,56 @@ WITH attempts AS (
     DELETE FROM login_attempts WHERE ends_at <= %(now)s RETURNING 1
 ), letters AS (
     DELETE FROM account_tokens WHERE expires_at <= %(now)s RETURNING 1
+), challenges AS (
+    DELETE FROM login_challenges WHERE expires_at <= %(now)s
 ), tokens AS (
     DELETE FROM refresh_tokens WHERE expires_at <= %(now)s RETURNING 1
 )
 SELECT (SELECT count(*) FROM attempts) + (SELECT count(*) FROM letters) + (SELECT count(*) FROM tokens) AS forgotten
+"""
+
+# One that does not count yet may be begun anew; one that counts stays. The last step stays too: no code is good twice.
+ENROL_FACTOR = """
+INSERT INTO second_factors AS f (user_id, kind, secret) VALUES (%(user_id)s, %(kind)s, %(secret)s)
+ON CONFLICT (user_id) DO UPDATE
+   SET kind = excluded.kind, secret = excluded.secret, sent_hash = NULL
+ WHERE f.confirmed_at IS NULL
+RETURNING user_id
+"""
+CONFIRM_FACTOR = """
+WITH confirmed AS (
+    UPDATE second_factors SET confirmed_at = %(now)s WHERE user_id = %(user_id)s AND confirmed_at IS NULL
+    RETURNING user_id
+), codes AS (
+    INSERT INTO recovery_codes (user_id, code_hash) SELECT c.user_id, h FROM confirmed c, unnest(%(hashes)s::bytea[]) AS h
+)
+SELECT user_id FROM confirmed
+"""
+REMOVE_FACTOR = "DELETE FROM second_factors WHERE user_id = %(user_id)s"
+FACTOR = """
+SELECT f.*, coalesce((SELECT array_agg(r.code_hash) FROM recovery_codes r WHERE r.user_id = f.user_id), '{}')
+            AS recovery_hashes
+  FROM second_factors f WHERE f.user_id = %(user_id)s
+"""
+KEEP_SENT_CODE = (
+    "UPDATE second_factors SET sent_hash = %(hash)s, sent_ends_at = %(ends_at)s WHERE user_id = %(user_id)s"
+)
+# Each is a compare-and-set: of two who show the same code only one gets a row.
+USE_STEP = """
+UPDATE second_factors SET last_step = %(step)s WHERE user_id = %(user_id)s AND last_step < %(step)s RETURNING user_id
+"""
+USE_SENT_CODE = """
+UPDATE second_factors SET sent_hash = NULL
+ WHERE user_id = %(user_id)s AND sent_hash = %(hash)s AND sent_ends_at > %(now)s
+RETURNING user_id
+"""
+USE_RECOVERY_CODE = "DELETE FROM recovery_codes WHERE user_id = %(user_id)s AND code_hash = %(hash)s RETURNING user_id"
+ADD_CHALLENGE = """
+INSERT INTO login_challenges (token_hash, user_id, expires_at) VALUES (%(token_hash)s, %(user_id)s, %(expires_at)s)
+"""
+CHALLENGED = "SELECT user_id FROM login_challenges WHERE token_hash = %(token_hash)s AND expires_at > %(now)s"
+USE_CHALLENGE = """
+DELETE FROM login_challenges WHERE token_hash = %(token_hash)s AND expires_at > %(now)s RETURNING user_id
 """
 
 CHANGE_PROFILE = """

@@ -49,3 +49,26 @@ CREATE TABLE sandbox_messages (
     sent_at timestamptz NOT NULL
 );
 CREATE INDEX sandbox_messages_by_recipient ON sandbox_messages (recipient, sent_at);
+
+-- A second factor. The secret (of the authenticator, or the telephone number) is encrypted by transactional.platform.encryption.
+CREATE TABLE second_factors (
+    user_id uuid PRIMARY KEY REFERENCES users ON DELETE CASCADE,
+    kind text NOT NULL CHECK (kind IN ('totp', 'sms')),
+    secret bytea NOT NULL,
+    confirmed_at timestamptz,
+    last_step bigint NOT NULL DEFAULT 0,  -- the last time step of which a code was used: no code is good twice
+    sent_hash bytea,                      -- the code that was sent last, until it is used
+    sent_ends_at timestamptz
+);
+CREATE TABLE recovery_codes (
+    user_id uuid NOT NULL REFERENCES second_factors ON DELETE CASCADE,
+    code_hash bytea NOT NULL,
+    PRIMARY KEY (user_id, code_hash)
+);
+-- A login whose password was right and whose second factor is still to come; using it deletes it.
+CREATE TABLE login_challenges (
+    token_hash bytea PRIMARY KEY,
+    user_id uuid NOT NULL REFERENCES users ON DELETE CASCADE,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX login_challenges_of_user ON login_challenges (user_id);
