@@ -5,7 +5,9 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from lakefront.telemetry import configure
+from transactional.accounts import administration_api as administration
 from transactional.accounts import api as accounts
+from transactional.accounts import oauth_api as oauth
 from transactional.accounts import second_factor_api as second_factor
 from transactional.accounts.service import ensure_merchandiser
 from transactional.carts import api as carts
@@ -49,6 +51,8 @@ _DOMAINS = (
     inventory,
     accounts,
     second_factor,
+    oauth,
+    administration,
     simulation,
 )
 _TAGS = [

@@ -13,7 +13,7 @@ from lakefront.clock import real_now
 from transactional.accounts import attempts, errors, passwords, store
 from transactional.accounts.password_rules import check
 from transactional.accounts.sessions import end_sessions, token_hash
-from transactional.platform import revocations
+from transactional.platform import audit, revocations
 from transactional.platform.core import Core
 from transactional.platform.errors import Problem
 from transactional.platform.messaging import Message, messenger_of
@@ -81,6 +81,7 @@ async def reset_password(core: Core, token: str, password: str) -> None:
         if done is None:  # somebody used it meanwhile
             raise errors.invalid_letter_token()
         ended = await end_sessions(connection, account["user_id"])
+        await audit.note(connection, account["user_id"], "password_reset", account["user_id"])
     revocations.note_ended(ended)
     await attempts.succeeded(core, account["email"], {})
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -23,6 +24,9 @@ Email = Annotated[
 Password = Annotated[str, Field(min_length=8, max_length=128, examples=["correct horse battery"])]
 Name = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$", examples=["Ada"])]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["GB"], description="ISO 3166-1 alpha-2")]
+
+
+Role = Literal["shopper", "seller", "merchandiser", "support", "moderator", "analyst", "admin"]
 
 
 class _Request(BaseModel):
@@ -141,6 +145,81 @@ class RecoveryCodes(BaseModel):
     recovery_codes: list[str]
 
 
+def _redirect_uri(uri: str) -> str:
+    """Absolute, without a fragment (RFC 6749, 3.1.2); plain http only to this very machine (RFC 8252, 7.3)."""
+    parts = urlsplit(uri)
+    is_local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if not (parts.scheme == "https" and parts.hostname) and not is_local:
+        raise ValueError("must be https, or http to this machine")
+    if "#" in uri:
+        raise ValueError("must have no fragment")
+    return uri
+
+
+_URI = Field(pattern=r"^[\x21-\x7e]+$", max_length=2000, examples=["https://app.example.com/signed-in"])
+RedirectUri = Annotated[str, _URI, AfterValidator(_redirect_uri)]
+
+
+class NewClient(_Request):
+    """A program that people let act for them."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$", examples=["Price watcher"])]
+    redirect_uris: Annotated[list[RedirectUri], Field(max_length=20)] = []
+    grants: list[Literal["authorization_code", "password", "refresh_token"]] = ["authorization_code", "refresh_token"]
+    confidential: bool = False
+    """Whether it can keep a secret, as a server can and a browser cannot."""
+
+
+class RegisteredClient(NewClient):
+    """The client, with what it shows at the token endpoint."""
+
+    client_id: str
+    client_secret: str | None
+
+
+class Authorization(_Request):
+    """What a client asked the browser for (RFC 6749, 4.1.1; RFC 7636, 4.3)."""
+
+    response_type: Literal["code"] = "code"
+    client_id: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+    redirect_uri: Annotated[str, _URI]
+    code_challenge: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9_-]{43}$", examples=["E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"])
+    ]
+    code_challenge_method: Literal["S256"]
+    state: Annotated[str | None, Field(max_length=500)] = None
+
+
+class Authorized(BaseModel):
+    """Where to send the browser."""
+
+    redirect_to: str
+
+
+class RoleChange(_Request):
+    """What the account may do from now on."""
+
+    role: Role
+
+
+class AuditEntry(BaseModel):
+    """Who did what to whom."""
+
+    entry_id: UUID
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    details: dict[str, Any]
+
+
+class AuditLog(BaseModel):
+    """A page of the audit log."""
+
+    items: list[AuditEntry]
+    next_cursor: str | None
+
+
 class ProfileChange(_Request):
     """What is left out stays as it is."""
 
@@ -201,7 +280,7 @@ class Profile(BaseModel):
     email: str
     name: str
     country: str | None
-    role: Literal["shopper", "merchandiser", "admin"]
+    role: Role
     created_at: datetime
     email_verified_at: datetime | None = None
     """Real time; null while nobody has shown to read its letters."""

@@ -21,6 +21,7 @@ from lakefront.secrets import keyed_hash
 from transactional.accounts import attempts, errors, passwords, store
 from transactional.accounts.schemas import NewSecondFactor
 from transactional.accounts.sessions import token_hash
+from transactional.platform import audit
 from transactional.platform.core import Core
 from transactional.platform.encryption import cipher
 from transactional.platform.errors import not_found
@@ -59,9 +60,10 @@ async def confirm(core: Core, user_id: UUID, code: str) -> list[str]:
     codes = [base64.b32encode(random.token_bytes(_RECOVERY_BYTES)).decode().lower() for _ in range(_RECOVERY_CODES)]
     hashes = [_code_hash(user_id, code) for code in codes]
     parameters = {"user_id": user_id, "hashes": hashes, "now": real_now()}
-    async with core.db.connection() as connection:
+    async with core.db.transaction() as connection:
         if await first(connection, store.CONFIRM_FACTOR, parameters) is None:
             raise errors.second_factor_exists()
+        await audit.note(connection, user_id, "second_factor_set", user_id)
     return ["-".join(code[place : place + 4] for place in range(0, len(code), 4)) for code in codes]
 
 
@@ -69,8 +71,9 @@ async def remove(core: Core, user_id: UUID, password: str, code: str) -> None:
     """Do without from now on. Raises Problem 401 unless both are right."""
     await _with_password(core, user_id, password)
     await prove(core, user_id, code)
-    async with core.db.connection() as connection:
+    async with core.db.transaction() as connection:
         await connection.execute(store.REMOVE_FACTOR, {"user_id": user_id})
+        await audit.note(connection, user_id, "second_factor_removed", user_id)
 
 
 async def state(core: Core, user_id: UUID) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from transactional.accounts.schemas import Login, PasswordChange, ProfileChange,
 from transactional.accounts.second_factor import CHALLENGE
 from transactional.accounts.sessions import NewSession, end_sessions, open_session, tokens_of
 from transactional.carts import service as carts
-from transactional.platform import revocations
+from transactional.platform import audit, revocations
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
@@ -86,8 +86,8 @@ async def _open_account(
     return tokens_of(core, account, session.id, session.refresh_token)
 
 
-async def log_in(core: Core, login: Login, caller: Caller, user_agent: str | None = None) -> Tokens:
-    """Tokens for an account. Raises Problem 401, also where a second factor is needed, and 429 after too many attempts."""
+async def authenticate(core: Core, login: Login, caller: Caller) -> Row:
+    """The account of an address and its password. Raises Problem 401, and 429 after too many attempts."""
     limits = attempts.keys_of(login.email, caller)
     await attempts.take(core, limits)
     async with core.db.connection() as connection:
@@ -96,6 +96,12 @@ async def log_in(core: Core, login: Login, caller: Caller, user_agent: str | Non
     if not await passwords.matches(core.password_pool, password_hash, login.password) or account is None:
         raise errors.invalid_credentials()
     await attempts.succeeded(core, login.email, limits)
+    return account
+
+
+async def log_in(core: Core, login: Login, caller: Caller, user_agent: str | None = None) -> Tokens:
+    """Tokens for an account. Raises Problem 401, also where a second factor is needed, and 429 after too many attempts."""
+    account = await authenticate(core, login, caller)
     if account["second_factor"]:
         token = await second_factor.challenge(core, account)
         raise errors.second_factor_required(account["second_factor"], token, int(CHALLENGE.total_seconds()))
@@ -151,6 +157,7 @@ async def change_password(core: Core, caller: Caller, change: PasswordChange) ->
         if await first(connection, store.SET_BY_OWNER, parameters) is None:
             raise errors.invalid_credentials()
         ended = await end_sessions(connection, caller.member_id, but=caller.login)
+        await audit.note(connection, caller.actor, "password_changed", caller.member_id)
     revocations.note_ended(ended)
 
 

@@ -58,20 +58,23 @@ def token_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-async def open_session(core: Core, account: Row, user_agent: str | None) -> Tokens:
+async def open_session(core: Core, account: Row, user_agent: str | None, client_id: str | None = None) -> Tokens:
     """Log an account in, once it has shown who it is."""
     session = NewSession.begin(core, user_agent)
     async with core.db.connection() as connection:  # one statement, which commits by itself
-        await connection.execute(store.OPEN_SESSION, {"user_id": account["user_id"], **session.parameters})
+        await connection.execute(
+            store.OPEN_SESSION, {"user_id": account["user_id"], **session.parameters, "client_id": client_id}
+        )
     return tokens_of(core, account, session.id, session.refresh_token)
 
 
-async def refresh(core: Core, refresh_token: str) -> Tokens:
-    """New tokens for a refresh token, which is good once: its second use ends the whole session."""
+async def refresh(core: Core, refresh_token: str, client_id: str | None = None) -> Tokens:
+    """New tokens for a refresh token, which is good once, and for the client that got it: its second use ends the session."""
     now, fresh = real_now(), random.token_urlsafe(32)
     parameters = {
         "token_hash": token_hash(refresh_token),
         "fresh_hash": token_hash(fresh),
+        "client_id": client_id,
         "now": now,
         "expires_at": now + timedelta(days=core.settings.refresh_token_days),
     }

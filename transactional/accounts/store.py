@@ -38,8 +38,9 @@ OPEN_SESSION = """
 WITH ended AS (
     DELETE FROM sessions WHERE user_id = %(user_id)s AND expires_at <= %(real_now)s
 ), session AS (
-    INSERT INTO sessions (id, user_id, user_agent, started_at, last_used_at, expires_at)
-    VALUES (%(session)s, %(user_id)s, %(user_agent)s, %(real_now)s, %(real_now)s, %(expires_at)s)
+    INSERT INTO sessions (id, user_id, user_agent, started_at, last_used_at, expires_at, client_id)
+    VALUES (%(session)s, %(user_id)s, %(user_agent)s, %(real_now)s, %(real_now)s, %(expires_at)s,
+            %(client_id)s)
     RETURNING id
 )
 INSERT INTO refresh_tokens (token_hash, family, user_id, expires_at)
@@ -53,7 +54,7 @@ WITH session AS (
     UPDATE sessions SET last_used_at = %(now)s, expires_at = %(expires_at)s
      WHERE id = (SELECT family FROM refresh_tokens WHERE token_hash = %(token_hash)s
                     AND used_at IS NULL AND revoked_at IS NULL AND expires_at > %(now)s)
-       AND revoked_at IS NULL
+       AND revoked_at IS NULL AND client_id IS NOT DISTINCT FROM %(client_id)s
     RETURNING id
 ), used AS (
     UPDATE refresh_tokens t SET used_at = %(now)s
@@ -169,6 +170,8 @@ WITH attempts AS (
     DELETE FROM account_tokens WHERE expires_at <= %(now)s RETURNING 1
 ), challenges AS (
     DELETE FROM login_challenges WHERE expires_at <= %(now)s
+), codes AS (  -- those that were used stay a while: shown again, they end their session
+    DELETE FROM oauth_codes WHERE expires_at <= %(now)s - interval '1 day'
 ), tokens AS (
     DELETE FROM refresh_tokens WHERE expires_at <= %(now)s RETURNING 1
 )
@@ -217,6 +220,35 @@ INSERT INTO login_challenges (token_hash, user_id, expires_at) VALUES (%(token_h
 CHALLENGED = "SELECT user_id FROM login_challenges WHERE token_hash = %(token_hash)s AND expires_at > %(now)s"
 USE_CHALLENGE = """
 DELETE FROM login_challenges WHERE token_hash = %(token_hash)s AND expires_at > %(now)s RETURNING user_id
+"""
+
+ADD_CLIENT = """
+INSERT INTO oauth_clients (id, name, secret_hash, redirect_uris, grants, created_at)
+VALUES (%(id)s, %(name)s, %(secret_hash)s, %(redirect_uris)s, %(grants)s, %(now)s)
+"""
+CLIENT = "SELECT * FROM oauth_clients WHERE id = %(id)s"
+ADD_CODE = """
+INSERT INTO oauth_codes (code_hash, client_id, user_id, redirect_uri, code_challenge, expires_at)
+VALUES (%(code_hash)s, %(client_id)s, %(user_id)s, %(redirect_uri)s, %(code_challenge)s, %(expires_at)s)
+"""
+# A compare-and-set: of two who show the same code only one gets a row.
+USE_CODE = """
+UPDATE oauth_codes SET session = %(session)s
+ WHERE code_hash = %(code_hash)s AND client_id = %(client_id)s AND redirect_uri = %(redirect_uri)s
+   AND code_challenge = %(code_challenge)s AND session IS NULL AND expires_at > %(now)s
+RETURNING user_id
+"""
+CODE_USED_BEFORE = "SELECT user_id, session FROM oauth_codes WHERE code_hash = %(code_hash)s AND session IS NOT NULL"
+
+CHANGE_ROLE = """
+WITH before AS (SELECT id, role FROM users WHERE id = %(user_id)s FOR UPDATE)
+UPDATE users u SET role = %(role)s FROM before b WHERE u.id = b.id RETURNING b.role AS before
+"""
+AUDIT_LOG = """
+SELECT id AS entry_id, at, actor, action, subject, details
+  FROM audit_log
+ WHERE (%(subject)s::text IS NULL OR subject = %(subject)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)
+ ORDER BY id DESC LIMIT %(limit)s
 """
 
 CHANGE_PROFILE = """

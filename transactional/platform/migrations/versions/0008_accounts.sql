@@ -72,3 +72,43 @@ CREATE TABLE login_challenges (
     expires_at timestamptz NOT NULL
 );
 CREATE INDEX login_challenges_of_user ON login_challenges (user_id);
+
+-- Programs that people let act for them. A client without a secret is public: a browser or a telephone keeps none.
+CREATE TABLE oauth_clients (
+    id text PRIMARY KEY,
+    name text NOT NULL,
+    secret_hash bytea,
+    redirect_uris text[] NOT NULL,
+    grants text[] NOT NULL CHECK (grants <@ '{authorization_code,password,refresh_token}'),
+    created_at timestamptz NOT NULL
+);
+-- The session that a code was exchanged for stays with it: who shows the code again ends that session.
+CREATE TABLE oauth_codes (
+    code_hash bytea PRIMARY KEY,
+    client_id text NOT NULL REFERENCES oauth_clients ON DELETE CASCADE,
+    user_id uuid NOT NULL REFERENCES users ON DELETE CASCADE,
+    redirect_uri text NOT NULL,
+    code_challenge text NOT NULL,
+    expires_at timestamptz NOT NULL,
+    session uuid
+);
+CREATE INDEX oauth_codes_expired ON oauth_codes (expires_at);
+-- Refresh tokens are good for the client that got them only.
+ALTER TABLE sessions ADD COLUMN client_id text REFERENCES oauth_clients ON DELETE CASCADE;
+
+ALTER TABLE users DROP CONSTRAINT users_role_check;
+ALTER TABLE users ADD CONSTRAINT users_role_check
+    CHECK (role IN ('shopper', 'seller', 'merchandiser', 'support', 'moderator', 'analyst', 'admin'));
+
+-- Who did what to whom: accounts by id, never by name. Real time.
+CREATE TABLE audit_log (
+    id uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    subject text NOT NULL,
+    details jsonb NOT NULL
+);
+CREATE INDEX audit_log_by_subject ON audit_log (subject, id);
+CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
