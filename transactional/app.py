@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from lakefront.telemetry import configure
+from transactional.accounts import addresses_api as addresses
 from transactional.accounts import administration_api as administration
 from transactional.accounts import api as accounts
 from transactional.accounts import oauth_api as oauth
@@ -53,6 +54,7 @@ _DOMAINS = (
     second_factor,
     oauth,
     administration,
+    addresses,
     simulation,
 )
 _TAGS = [

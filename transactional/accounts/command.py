@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from transactional.accounts import encryption_rotation
 from transactional.platform import signing_keys
+from transactional.platform.encryption import cipher
+from transactional.platform.operators import with_database
 
 app = typer.Typer(no_args_is_help=True, help="The keys of accounts.")
 console = Console()
@@ -31,4 +34,13 @@ def rotate_keys(
     signs_from = datetime.fromtimestamp(key.signs_from, UTC)
     console.print(
         f"Key {key.kid} signs from {signs_from:%Y-%m-%d %H:%M:%S} UTC; the keys stand in {path}.", soft_wrap=True
+    )
+
+
+@app.command("rotate-encryption")
+def rotate_encryption() -> None:
+    """Add a key for personal fields and write all of them anew under it, while the shop serves."""
+    version, renewed = with_database(console, lambda db: encryption_rotation.rotate(db, cipher()))
+    console.print(
+        f"Personal fields are under key {version} now; {renewed} were written anew. Keep the old keys for backups."
     )

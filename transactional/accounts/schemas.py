@@ -220,6 +220,34 @@ class AuditLog(BaseModel):
     next_cursor: str | None
 
 
+_Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class AddressRequest(_Request):
+    """Where things are sent, and to whom."""
+
+    name: Annotated[_Line, Field(examples=["Ada Lovelace"])]
+    street: Annotated[_Line, Field(examples=["12 St James's Square"])]
+    city: Annotated[_Line, Field(examples=["London"])]
+    state: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] = ""
+    zip: Annotated[str, Field(max_length=20, pattern=r"^[^\x00]*$", examples=["SW1Y 4JH"])] = ""
+    country: Country
+    phone_number: Annotated[str | None, Field(pattern=r"^\+[1-9][0-9]{6,14}$", examples=["+442079460123"])] = None
+    is_default: bool = False
+
+
+class AddressAnswer(AddressRequest):
+    """An address of the account."""
+
+    address_id: UUID
+
+
+class AddressList(BaseModel):
+    """The account's addresses."""
+
+    items: list[AddressAnswer]
+
+
 class ProfileChange(_Request):
     """What is left out stays as it is."""
 

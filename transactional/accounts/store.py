@@ -251,6 +251,39 @@ SELECT id AS entry_id, at, actor, action, subject, details
  ORDER BY id DESC LIMIT %(limit)s
 """
 
+ADDRESSES = """
+SELECT id, country, fields, is_default FROM addresses WHERE user_id = %(user_id)s ORDER BY is_default DESC, id DESC
+"""
+LOCK_ACCOUNT = "SELECT 1 FROM users WHERE id = %(user_id)s FOR NO KEY UPDATE"
+NO_DEFAULT = "UPDATE addresses SET is_default = false WHERE user_id = %(user_id)s AND is_default"
+# The account is locked, so that two at once are neither both the first nor both the twentieth.
+ADD_ADDRESS = """
+INSERT INTO addresses (id, user_id, country, fields, is_default, created_at)
+SELECT %(id)s, %(user_id)s, %(country)s, %(fields)s, %(is_default)s OR count(*) = 0, %(now)s
+  FROM addresses WHERE user_id = %(user_id)s
+HAVING count(*) < %(most)s
+RETURNING id, country, fields, is_default
+"""
+CHANGE_ADDRESS = """
+UPDATE addresses SET country = %(country)s, fields = %(fields)s, is_default = is_default OR %(is_default)s
+ WHERE id = %(id)s AND user_id = %(user_id)s
+RETURNING id, country, fields, is_default
+"""
+REMOVE_ADDRESS = "DELETE FROM addresses WHERE id = %(id)s AND user_id = %(user_id)s RETURNING id"
+
+# What is encrypted, by table: rows under an older key than the newest, and writing one anew unless it was changed meanwhile.
+# The version stands in the second to the fifth byte.
+OLD_FACTORS = """
+SELECT user_id AS id, secret AS field FROM second_factors
+ WHERE substring(secret FROM 2 FOR 4) < %(newest)s ORDER BY user_id LIMIT 500
+"""
+RENEW_FACTOR = "UPDATE second_factors SET secret = %(fresh)s WHERE user_id = %(id)s AND secret = %(field)s"
+OLD_ADDRESSES = """
+SELECT id, fields AS field FROM addresses
+ WHERE substring(fields FROM 2 FOR 4) < %(newest)s ORDER BY id LIMIT 500
+"""
+RENEW_ADDRESS = "UPDATE addresses SET fields = %(fresh)s WHERE id = %(id)s AND fields = %(field)s"
+
 CHANGE_PROFILE = """
 UPDATE users SET name = coalesce(%(name)s, name), country = coalesce(%(country)s, country) WHERE id = %(user_id)s
 """

@@ -112,3 +112,15 @@ CREATE TABLE audit_log (
 CREATE INDEX audit_log_by_subject ON audit_log (subject, id);
 CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Where an account has things sent: what names a person is encrypted; the country alone decides about taxes and stays readable.
+CREATE TABLE addresses (
+    id uuid PRIMARY KEY,
+    user_id uuid NOT NULL REFERENCES users ON DELETE CASCADE,
+    country char(2) NOT NULL,
+    fields bytea NOT NULL,
+    is_default boolean NOT NULL,
+    created_at timestamptz NOT NULL
+);
+CREATE INDEX addresses_of_user ON addresses (user_id, id);
+CREATE UNIQUE INDEX addresses_default ON addresses (user_id) WHERE is_default;
