@@ -100,6 +100,12 @@ class Settings(BaseSettings):
     rate_limit_per_minute: int = Field(100, ge=1, description="Requests a minute of one user or address.")
     access_token_minutes: int = Field(15, ge=1)
     refresh_token_days: int = Field(30, ge=1)
+    token_keys_file: str = Field(
+        "", description="Keys that sign access tokens; empty: token-keys.json in the data folder."
+    )
+    field_keys_file: str = Field(
+        "", description="Keys that encrypt personal fields; empty: field-keys.json in the data folder."
+    )
 
     # Simulation
     simulation: bool = Field(False, description="Lets the clock move and trusts X-Forwarded-For from loopback.")

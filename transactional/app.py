@@ -5,7 +5,11 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from lakefront.telemetry import configure
+from transactional.accounts import addresses_api as addresses
+from transactional.accounts import administration_api as administration
 from transactional.accounts import api as accounts
+from transactional.accounts import oauth_api as oauth
+from transactional.accounts import second_factor_api as second_factor
 from transactional.accounts.service import ensure_merchandiser
 from transactional.carts import api as carts
 from transactional.catalogue import api as catalogue
@@ -47,6 +51,10 @@ _DOMAINS = (
     stored_value,
     inventory,
     accounts,
+    second_factor,
+    oauth,
+    administration,
+    addresses,
     simulation,
 )
 _TAGS = [
@@ -91,6 +99,7 @@ def create_app() -> FastAPI:
     )
     for domain in _DOMAINS:
         join(app, domain.router, PREFIX)
+    join(app, accounts.well_known, "")
     join(app, health.router, "")
     install_error_handlers(app)
     describe(app)

@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from psycopg_pool import PoolTimeout
 
 from lakefront.telemetry import configure
+from transactional.accounts.tasks import forget_ended
 from transactional.carts.service import expire_carts
 from transactional.inventory.service import expire_reservations
 from transactional.inventory.warehouses import raise_alerts
@@ -81,6 +82,7 @@ async def work(core: Core, stop: asyncio.Event) -> None:
             ("payments", lambda: _carry_out_due(core), 0.1),
             ("reservations", lambda: expire_reservations(core), 1.0),
             ("carts", lambda: expire_carts(core), 30.0),
+            ("accounts", lambda: forget_ended(core), 60.0),
             ("alerts", lambda: raise_alerts(core), 1.0),
             ("webhooks", lambda: deliver_webhooks(core.db, http, core.settings.api_url + WEBHOOK_PATH), 1.0),
         ]

@@ -1,45 +1,38 @@
-"""The rules of accounts: registration, login with throttled attempts, and refresh tokens that are good once."""
+"""The rules of accounts: registration, login with throttled attempts, and profiles."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import secrets as random
-import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
-import structlog
-from redis.exceptions import RedisError
 
-from lakefront.clock import real_now
 from lakefront.ids import new_id
 from lakefront.secrets import secrets
-from transactional.accounts import errors, passwords, store
+from transactional.accounts import attempts, errors, passwords, second_factor, store
 from transactional.accounts.events import registered
-from transactional.accounts.schemas import Login, ProfileChange, Registration, Tokens
+from transactional.accounts.password_rules import check
+from transactional.accounts.schemas import Login, PasswordChange, ProfileChange, Registration, SecondFactorLogin, Tokens
+from transactional.accounts.second_factor import CHALLENGE
+from transactional.accounts.sessions import NewSession, end_sessions, open_session, tokens_of
 from transactional.carts import service as carts
+from transactional.platform import audit, revocations
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
 from transactional.platform.errors import not_found
 from transactional.platform.outbox import outbox_columns
-from transactional.platform.query import first
-from transactional.platform.tokens import Identity, sign
+from transactional.platform.query import Row, first
 
 MERCHANDISER = "merchandiser@lakefront.example"
-ATTEMPTS = 10
-ATTEMPTS_WINDOW_SECONDS = 300
-_STORE_DEADLINE_SECONDS = 0.05
-log = structlog.get_logger(__name__)
 
 
-async def register(core: Core, registration: Registration, caller: Caller) -> Tokens:
+async def register(core: Core, registration: Registration, caller: Caller, user_agent: str | None = None) -> Tokens:
     """Open an account and log in. Raises Problem 409 when the address is taken."""
+    check(registration.password, registration.email)
     is_simulated = caller.is_internal and core.settings.simulation
-    tokens = await _open_account(core, registration, role="shopper", is_simulated=is_simulated)
+    tokens = await _open_account(core, registration, role="shopper", is_simulated=is_simulated, user_agent=user_agent)
     if tokens is None:
         raise errors.email_taken()
     if caller.session:
@@ -56,11 +49,13 @@ async def ensure_merchandiser(core: Core) -> None:
     await _open_account(core, registration, role="merchandiser", is_simulated=False)
 
 
-async def _open_account(core: Core, registration: Registration, *, role: str, is_simulated: bool) -> Tokens | None:
+async def _open_account(
+    core: Core, registration: Registration, *, role: str, is_simulated: bool, user_agent: str | None = None
+) -> Tokens | None:
     """The new account's tokens, None when the address is taken."""
     password_hash = await passwords.hash_password(core.password_pool, registration.password)
     now = core.clock.now()
-    user_id, user, refresh_token = new_id(), new_id(), random.token_urlsafe(32)
+    user_id, user, session = new_id(), new_id(), NewSession.begin(core, user_agent)
     partitions, envelopes = outbox_columns([registered(user, registration.email, registration.country, now)])
     parameters = {
         "user_id": user_id,
@@ -72,11 +67,9 @@ async def _open_account(core: Core, registration: Registration, *, role: str, is
         "is_simulated": is_simulated,
         "now": now,
         "pseudonym": user,
-        "token_hash": _token_hash(refresh_token),
-        "family": new_id(),
-        "token_expires_at": real_now() + timedelta(days=core.settings.refresh_token_days),
         "partitions": partitions,
         "envelopes": envelopes,
+        **session.parameters,
     }
     async with core.db.connection() as connection:  # one statement, which commits by itself
         if await first(connection, store.REGISTER, parameters) is None:
@@ -90,43 +83,43 @@ async def _open_account(core: Core, registration: Registration, *, role: str, is
         "is_simulated": is_simulated,
         "created_at": now,
     }
-    return _tokens(core, account, refresh_token)
+    return tokens_of(core, account, session.id, session.refresh_token)
 
 
-async def log_in(core: Core, login: Login, caller: Caller) -> Tokens:
-    """Tokens for an account. Raises Problem 401, and 429 after too many attempts."""
-    await _refuse_too_many_attempts(core, login.email)
+async def authenticate(core: Core, login: Login, caller: Caller) -> Row:
+    """The account of an address and its password. Raises Problem 401, and 429 after too many attempts."""
+    limits = attempts.keys_of(login.email, caller)
+    await attempts.take(core, limits)
     async with core.db.connection() as connection:
         account = await first(connection, store.BY_EMAIL, {"email": login.email})
     password_hash = account["password_hash"] if account else None
     if not await passwords.matches(core.password_pool, password_hash, login.password) or account is None:
-        await _count_failed_attempt(core, login.email)
         raise errors.invalid_credentials()
-    refresh_token = random.token_urlsafe(32)
-    now = real_now()
-    async with core.db.transaction() as connection:
-        await connection.execute(store.FORGET_ENDED_TOKENS, {"user_id": account["user_id"], "now": now})
-        await connection.execute(store.ADD_REFRESH, _token_row(core, account["user_id"], new_id(), refresh_token))
+    await attempts.succeeded(core, login.email, limits)
+    return account
+
+
+async def log_in(core: Core, login: Login, caller: Caller, user_agent: str | None = None) -> Tokens:
+    """Tokens for an account. Raises Problem 401, also where a second factor is needed, and 429 after too many attempts."""
+    account = await authenticate(core, login, caller)
+    if account["second_factor"]:
+        token = await second_factor.challenge(core, account)
+        raise errors.second_factor_required(account["second_factor"], token, int(CHALLENGE.total_seconds()))
+    return await _let_in(core, account, caller, user_agent)
+
+
+async def log_in_with_second_factor(
+    core: Core, login: SecondFactorLogin, caller: Caller, user_agent: str | None = None
+) -> Tokens:
+    """Tokens for a login that its second factor completes. Raises Problem 401, and 429 after too many guesses."""
+    return await _let_in(core, await second_factor.answer(core, login.challenge, login.code), caller, user_agent)
+
+
+async def _let_in(core: Core, account: Row, caller: Caller, user_agent: str | None) -> Tokens:
+    tokens = await open_session(core, account, user_agent)
     if caller.session:
         await carts.adopt(core, account["user_id"], caller.session)
-    return _tokens(core, account, refresh_token)
-
-
-async def refresh(core: Core, refresh_token: str) -> Tokens:
-    """New tokens for a refresh token, which is good once: its second use ends the whole family of tokens."""
-    used = {"token_hash": _token_hash(refresh_token), "now": real_now()}
-    fresh_token = random.token_urlsafe(32)
-    async with core.db.transaction() as connection:
-        token = await first(connection, store.USE_REFRESH, used)
-        if token is not None:
-            account = await first(connection, store.BY_ID, {"user_id": token["user_id"]})
-            if account is None:  # the person was forgotten meanwhile
-                raise errors.invalid_refresh_token()
-            row = _token_row(core, token["user_id"], token["family"], fresh_token)
-            await connection.execute(store.ADD_REFRESH, row)
-            return _tokens(core, account, fresh_token)
-        is_reused = await first(connection, store.REVOKE_FAMILY_OF_USED, used) is not None
-    raise errors.refresh_token_reused() if is_reused else errors.invalid_refresh_token()
+    return tokens
 
 
 async def profile(core: Core, user_id: UUID) -> dict[str, Any]:
@@ -144,6 +137,28 @@ async def change_profile(core: Core, user_id: UUID, change: ProfileChange) -> di
     async with core.db.connection() as connection:
         await connection.execute(store.CHANGE_PROFILE, parameters)
     return await profile(core, user_id)
+
+
+async def change_password(core: Core, caller: Caller, change: PasswordChange) -> None:
+    """Set another password and log out elsewhere. Raises Problem 401, 422 (weak) or 429."""
+    account = await profile(core, caller.member_id)
+    limits = attempts.keys_of(account["email"], caller)
+    await attempts.take(core, limits)
+    if not await passwords.matches(core.password_pool, account["password_hash"], change.current_password):
+        raise errors.invalid_credentials()
+    await attempts.succeeded(core, account["email"], limits)
+    check(change.new_password, account["email"])
+    parameters = {
+        "user_id": caller.member_id,
+        "before": account["password_hash"],
+        "password_hash": await passwords.hash_password(core.password_pool, change.new_password),
+    }
+    async with core.db.transaction() as connection:
+        if await first(connection, store.SET_BY_OWNER, parameters) is None:
+            raise errors.invalid_credentials()
+        ended = await end_sessions(connection, caller.member_id, but=caller.login)
+        await audit.note(connection, caller.actor, "password_changed", caller.member_id)
+    revocations.note_ended(ended)
 
 
 async def orders(core: Core, user_id: UUID, limit: int, cursor: str | None) -> bytes:
@@ -166,57 +181,3 @@ def _position(cursor: str | None) -> tuple[datetime | None, UUID | None]:
         return datetime.fromisoformat(time_text), UUID(id_text)
     except ValueError:
         raise invalid_cursor() from None
-
-
-async def _refuse_too_many_attempts(core: Core, email: str) -> None:
-    """Slow down who guesses passwords of one account. Without Redis only the limit of the caller's address holds."""
-    try:
-        async with asyncio.timeout(_STORE_DEADLINE_SECONDS):
-            failed = int(await core.store.get(_attempts_key(email)) or 0)
-    except (RedisError, OSError, TimeoutError):
-        return
-    if failed >= ATTEMPTS:
-        raise errors.too_many_attempts(ATTEMPTS_WINDOW_SECONDS - int(time.time() % ATTEMPTS_WINDOW_SECONDS))
-
-
-async def _count_failed_attempt(core: Core, email: str) -> None:
-    try:
-        async with asyncio.timeout(_STORE_DEADLINE_SECONDS):
-            pipeline = core.store.pipeline(transaction=False)
-            pipeline.incr(_attempts_key(email))
-            pipeline.expire(_attempts_key(email), ATTEMPTS_WINDOW_SECONDS)
-            await pipeline.execute()
-    except (RedisError, OSError, TimeoutError) as error:
-        log.warning("login_attempt_not_counted", error=str(error) or type(error).__name__)
-
-
-def _attempts_key(email: str) -> str:
-    name = hashlib.sha256(email.lower().encode()).hexdigest()[:32]
-    return f"login:{name}:{int(time.time() // ATTEMPTS_WINDOW_SECONDS)}"
-
-
-def _token_hash(token: str) -> bytes:
-    """Refresh tokens are random, so a plain hash keeps a stolen table worthless."""
-    return hashlib.sha256(token.encode()).digest()
-
-
-def _token_row(core: Core, user_id: UUID, family: UUID, token: str) -> dict[str, Any]:
-    expires_at = real_now() + timedelta(days=core.settings.refresh_token_days)
-    return {"token_hash": _token_hash(token), "family": family, "user_id": user_id, "expires_at": expires_at}
-
-
-def _tokens(core: Core, account: dict[str, Any], refresh_token: str) -> Tokens:
-    seconds = core.settings.access_token_minutes * 60
-    identity = Identity(
-        user_id=account["user_id"],
-        user=account["pseudonym"],
-        role=account["role"],
-        email_domain=account["email"].rpartition("@")[2],
-        country=account["country"],
-        account_created_at=account["created_at"],
-        is_simulated=account["is_simulated"],
-        expires_at=time.time() + seconds,
-    )
-    return Tokens(
-        user_id=account["user_id"], access_token=sign(identity), refresh_token=refresh_token, expires_in=seconds
-    )

@@ -18,6 +18,7 @@ from transactional.platform import authentication
 from transactional.platform.core import Core, core
 from transactional.platform.errors import PROBLEM_JSON, PROBLEM_SCHEMA
 from transactional.platform.examples import EXAMPLE_PRODUCT_ID, name_products
+from transactional.platform.permissions import Permission
 
 _ASSETS = "/docs/assets"
 DESCRIPTION = """
@@ -39,11 +40,11 @@ _SCHEMES = {
 _SECURITY: dict[Any, list[dict[str, list[str]]]] = {
     authentication.caller: [{_TOKEN: []}, {}],
     authentication.member: [{_TOKEN: []}],
-    authentication.merchandiser: [{_TOKEN: []}, {_KEY: []}],
+    **{authentication.permitted(permission): [{_TOKEN: []}, {_KEY: []}] for permission in Permission},
     authentication.internal: [{_KEY: []}],
 }
 # Where a caller comes without a token to be given one; only what X-Session-Id names plays a part there.
-_SIGNING_IN = ("/auth/register", "/auth/login")
+_SIGNING_IN = ("/auth/register", "/auth/login", "/auth/login/second-factor", "/oauth/token")
 _SHOPPER_HEADERS = [
     {
         "name": "X-Session-Id",
