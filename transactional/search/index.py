@@ -83,12 +83,11 @@ class ProductDocument:
         for depth in range(len(path)):
             made.add_text("category_path", "/".join(path[: depth + 1]))
         made.add_text("attributes", attributes)
-        description = self.description[:MOST_DESCRIPTION]
-        made.add_text("description", description)
+        made.add_text("description", self.description[:MOST_DESCRIPTION])
         if self.brand:
             made.add_text("brand", self.brand)
             made.add_text("brand_name", self.brand)
-        made.add_text("words", " ".join((self.title, self.brand or "", category, attributes, description)))
+        made.add_text("words", " ".join((self.title, self.brand or "", category, attributes)))
         made.add_text("availability", "in_stock" if self.is_available else "out_of_stock")
         made.add_text("currency", self.currency)
         made.add_integer("price", self.price_units)

@@ -25,8 +25,18 @@ from transactional.search.writer import IndexWriter
 
 
 @pytest.fixture
-def database_url(new_database: Callable[..., str], migrated_template: str, settings_with: Any) -> Iterator[str]:
-    """A database of this test's own: a relay takes all that is in an outbox."""
+def search_folder(tmp_path: Path, settings_with: Any) -> Iterator[Path]:
+    """Where the index stands; the application is told of it, too."""
+    with settings_with(LAKEFRONT_SEARCH_URL=str(tmp_path / "search")):
+        yield tmp_path / "search"
+
+
+@pytest.fixture
+def database_url(
+    search_folder: Path, new_database: Callable[..., str], migrated_template: str, settings_with: Any
+) -> Iterator[str]:
+    """A database of this test's own, since a relay takes all that is in an outbox; after the folder of the index, so
+    that no application is made before it is chosen."""
     with settings_with(LAKEFRONT_DATABASE_URL=new_database(migrated_template)) as values:
         yield values["LAKEFRONT_DATABASE_URL"]
 
@@ -40,13 +50,6 @@ def bus_url(servers: Any, settings_with: Any) -> Iterator[str]:
         redis.flushdb()
     with settings_with(LAKEFRONT_BUS_URL=url):
         yield url
-
-
-@pytest.fixture
-def search_folder(tmp_path: Path, settings_with: Any) -> Iterator[Path]:
-    """Where the index stands; the application is told of it, too."""
-    with settings_with(LAKEFRONT_SEARCH_URL=str(tmp_path / "search")):
-        yield tmp_path / "search"
 
 
 @dataclass
