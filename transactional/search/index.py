@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -30,8 +31,9 @@ MOST_DESCRIPTION = 2_000
 _CURRENT = "current"
 _PROGRESS = "progress"
 _OUT_OF_STOCK = 0.5
-_PER_DOUBLING = 0.12
+_PER_DOUBLING = 0.2
 _MOST_DOUBLINGS = 16
+_BEHIND_THE_HEAD = re.compile(r"\s(?:for|with)\s", re.IGNORECASE)
 
 
 def build_schema() -> Schema:
@@ -40,6 +42,7 @@ def build_schema() -> Schema:
     builder.add_text_field("id", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("kind", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("title", stored=True, tokenizer_name=STEMS)
+    builder.add_text_field("head", tokenizer_name=STEMS)
     builder.add_text_field("brand", tokenizer_name=STEMS)
     builder.add_text_field("category", tokenizer_name=STEMS)
     builder.add_text_field("attributes", tokenizer_name=STEMS)
@@ -77,6 +80,7 @@ class ProductDocument:
         made.add_text("kind", "product")
         made.add_text("id", self.id)
         made.add_text("title", self.title)
+        made.add_text("head", head(self.title))
         path = self.category_path.split("/")
         category, attributes = " ".join(path).replace("-", " "), " ".join(_texts(self.attributes))
         made.add_text("category", category)
@@ -95,6 +99,11 @@ class ProductDocument:
         made.add_float("weight", weight(units_sold, self.is_available))
         made.add_bytes("card", self.card.encode())
         return made
+
+
+def head(title: str) -> str:
+    """What stands before "for" or "with" says what a product is; what stands behind, what it fits or comes with."""
+    return _BEHIND_THE_HEAD.split(title, maxsplit=1)[0]
 
 
 def weight(units_sold: int, is_available: bool) -> float:

@@ -10,7 +10,7 @@ from tantivy import FieldType, Occur, Query, Schema
 
 from transactional.search.analysis import MOST_WORDS, Phrase, Synonyms, stems_analyzer, words_analyzer
 
-BOOSTS = {"title": 3.0, "brand": 2.0, "category": 1.5, "attributes": 1.2, "description": 0.4}
+BOOSTS = {"head": 3.0, "title": 1.0, "brand": 1.0, "category": 1.5, "attributes": 1.2, "description": 0.5}
 _SYNONYM = 0.7
 _ADJACENT = 2.0
 _TIE_BREAKER = 0.1
