@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
-from tantivy import Document, Index, Query, Searcher, SnippetGenerator
+from tantivy import Document, Index, Query, Searcher, SearchResult, SnippetGenerator
 
 from transactional.search.analysis import Synonyms
 from transactional.search.corrections import corrected
@@ -40,7 +40,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page of results. ``did_you_mean`` is the query that would have, or has, found more."""
+    """A page of results. ``did_you_mean`` is the corrected query where it found more."""
 
     match: Match
     hits: list[Hit]
@@ -63,39 +63,40 @@ class Snapshot:
         them; and where nothing has any, show what is popular."""
         builder = QueryBuilder(self.index.schema, self.synonyms)
         words = builder.words(text)
-        match, query, count, meant = self._choose(builder, words, filters)
-        found = self.searcher.search(query, limit, offset=offset, count=False, weight_by_field="weight").hits
-        documents = [self.searcher.doc(address) for _, address in found]
-        return Found(match, self._hits(query, documents), count, meant, self._facets(query) if with_facets else None)
+        match, query, found, meant = self._choose(builder, words, filters, offset, limit)
+        documents = [self.searcher.doc(address) for _, address in found.hits]
+        facets = self._facets(query) if with_facets else None
+        return Found(match, self._hits(query, documents), _count(found), meant, facets)
 
     def facets(self, text: str, filters: Filters) -> Facets:
         """The facets of a search alone."""
         builder = QueryBuilder(self.index.schema, self.synonyms)
-        return self._facets(self._choose(builder, builder.words(text), filters)[1])
+        return self._facets(self._choose(builder, builder.words(text), filters, 0, 1)[1])
 
     def _choose(
-        self, builder: QueryBuilder, words: Sequence[str], filters: Filters
-    ) -> tuple[Match, Query, int, str | None]:
-        query = builder.all_words(words, filters)
-        count = self._count(query)
-        meant = None
-        if count < TOO_FEW and (better := corrected(self.searcher, builder, words)) is not None:
-            other = builder.all_words(better, filters)
-            others = self._count(other)
-            if others > count:
-                return "corrected", other, others, " ".join(better)
-            meant, words = " ".join(better) if others else None, better
-        if count:
-            return "all_words", query, count, meant
-        query = builder.some_words(words, filters)
-        if count := self._count(query):
-            return "some_words", query, count, meant
-        query = builder.popular(filters)
-        return "popular", query, self._count(query), meant
+        self, builder: QueryBuilder, words: Sequence[str], filters: Filters, offset: int, limit: int
+    ) -> tuple[Match, Query, SearchResult, str | None]:
+        """The first pass that finds enough, with its page: counting and ranking are one walk through the results."""
 
-    def _count(self, query: Query) -> int:
-        count: int | None = self.searcher.search(query, 1).count  # type: ignore[attr-defined]  # the stubs leave it out
-        return count or 0
+        def ask(query: Query) -> SearchResult:
+            return self.searcher.search(query, limit, offset=offset, weight_by_field="weight")
+
+        query = builder.all_words(words, filters)
+        found = ask(query)
+        if _count(found) < TOO_FEW and (better := corrected(self.searcher, builder, words)) is not None:
+            other = builder.all_words(better, filters)
+            others = ask(other)
+            if _count(others) > _count(found):
+                return "corrected", other, others, " ".join(better)
+            words = better
+        if _count(found):
+            return "all_words", query, found, None
+        query = builder.some_words(words, filters)
+        found = ask(query)
+        if _count(found):
+            return "some_words", query, found, None
+        query = builder.popular(filters)
+        return "popular", query, ask(query), None
 
     def _hits(self, query: Query, documents: Sequence[Document]) -> list[Hit]:
         titles = SnippetGenerator.create(self.searcher, query, self.index.schema, "title")
@@ -130,3 +131,8 @@ class Snapshot:
         terms = self.searcher.terms_with_prefix("words", last, filter_query=condition)
         best = sorted(terms, key=lambda each: (-each[1], len(each[0]), each[0]))[:limit]
         return [(" ".join([*before, term]), count) for term, count in best if count]
+
+
+def _count(found: SearchResult) -> int:
+    count: int | None = found.count  # type: ignore[attr-defined]  # the stubs leave it out
+    return count or 0

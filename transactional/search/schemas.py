@@ -76,7 +76,7 @@ class SearchResults(BaseModel):
     """How they were found. `popular`: nothing was, and these are products that others buy."""
     count: int
     did_you_mean: str | None
-    """The query with misspelt words corrected; with `corrected` these are its results."""
+    """The query with misspelt words corrected, whose results these are; null unless `match` is `corrected`."""
     facets: SearchFacets
     next_cursor: str | None
 

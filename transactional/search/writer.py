@@ -21,14 +21,12 @@ from psycopg_pool import PoolTimeout
 from lakefront.bus import COMMERCE, STREAMS, Bus, BusError, Entry
 from lakefront.clock import real_now
 from lakefront.contracts.commerce import PriceChanged, ProductListed, StockChanged
-from lakefront.ids import new_id
 from lakefront.telemetry import logger
 from transactional.platform.database import Database
 from transactional.search.building import BuildUnderWay, build, read_products, read_units_sold
 from transactional.search.index import Generation, IndexFolder, Progress
 
 CONSUMER = "search-writer"
-LEASE_SECONDS = 5.0
 ROUND_SECONDS = 0.5
 """News of this long share one commit."""
 PACKS_AT_ONCE = 20
@@ -49,7 +47,7 @@ log = logger("search_writer")
 
 
 class Replaced(RuntimeError):
-    """Another writer has taken over, or another generation is in force."""
+    """Another generation is in force."""
 
 
 class NewsLost(RuntimeError):
@@ -57,14 +55,14 @@ class NewsLost(RuntimeError):
 
 
 class IndexWriter:
-    """Follows the bus and keeps the generation in force up to date."""
+    """Follows the bus and keeps the generation in force up to date. The engine's lock on a generation's folder keeps a second
+    writer out; folders of several machines are followed each by a writer of its own."""
 
     def __init__(self, folder: IndexFolder, db: Database, bus: Bus, partitions: int) -> None:
         self._folder = folder
         self._db = db
         self._bus = bus
         self._partitions = partitions
-        self._holder = new_id().hex
         self._name = ""
         self._generation: Generation | None = None
         self._progress = Progress()
@@ -76,10 +74,9 @@ class IndexWriter:
         wait = _SHORTEST_WAIT
         while not stopping.is_set():
             try:
-                if await self._bus.hold_lease(CONSUMER, self._holder, LEASE_SECONDS):
-                    await self.open()
-                    wait = _SHORTEST_WAIT
-                    await self._follow(stopping)
+                await self.open()
+                wait = _SHORTEST_WAIT
+                await self._follow(stopping)
             except Replaced as change:
                 log.info("reopening", reason=str(change))
             except NewsLost as loss:
@@ -91,10 +88,6 @@ class IndexWriter:
             finally:
                 await self.close()
             await _pause(stopping, wait)
-        try:
-            await self._bus.release_lease(CONSUMER, self._holder)
-        except BusError as error:
-            log.warning("lease_not_released", error=str(error))
 
     async def open(self) -> None:
         """Open the generation in force; build the first one where there is none. Raises ValueError while another process
@@ -133,13 +126,8 @@ class IndexWriter:
         log.info("built", generation=name, products=number)
 
     async def _follow(self, stopping: asyncio.Event) -> None:
-        renew_at = 0.0
         while not stopping.is_set():
             begun = time.monotonic()
-            if begun >= renew_at:
-                if not await self._bus.hold_lease(CONSUMER, self._holder, LEASE_SECONDS):
-                    raise Replaced("another search writer holds the lease")
-                renew_at = begun + LEASE_SECONDS / 3
             if self._folder.current() != self._name:
                 raise Replaced("another generation is in force")
             await self.read_round(wait_ms=int(ROUND_SECONDS * 1000))

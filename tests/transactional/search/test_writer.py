@@ -56,6 +56,18 @@ async def test_a_product_that_is_sold_out_is_still_found_but_as_such(house, clie
     assert house.found("availability", "in_stock") == []
 
 
+async def test_a_price_that_changes_is_shown_and_filtered_by(house, client, internal, create_product) -> None:
+    writer = house.writer()
+    await writer.open()
+    product = await create_product(title="Lantern", price="20.00")
+    await house.catch_up(writer)
+    changes = [{"product_id": product["product_id"], "price": "21.50"}]
+    answer = await client.post("/api/v1/pricing/changes", json={"changes": changes}, headers=internal)
+    assert answer.status_code == 200, answer.text
+    await house.catch_up(writer)
+    assert [card["price"] for card in house.found("title", "lantern")] == ["21.50"]
+
+
 async def test_a_writer_goes_on_exactly_where_the_index_stands(house, create_product) -> None:
     first = house.writer()
     await first.open()
@@ -73,6 +85,28 @@ async def test_a_writer_goes_on_exactly_where_the_index_stands(house, create_pro
     third = house.writer()
     await third.open()
     assert await third.read_round(wait_ms=20) == 0  # the commit says that this was read
+
+
+async def test_a_second_writer_waits_until_the_first_has_gone(house, create_product) -> None:
+    first = house.writer()
+    await first.open()
+    with pytest.raises(ValueError, match="LockBusy"):
+        await house.writer().open()
+    stopping = asyncio.Event()
+    waiting = asyncio.create_task(house.writer().run(stopping))
+    try:
+        await create_product(title="Handed over")
+        await house.relay()
+        await asyncio.sleep(0.3)
+        assert house.found("kind", "product") == []
+        await first.close()
+        deadline = time.monotonic() + 20
+        while not house.found("title", "hand"):
+            assert time.monotonic() < deadline, "the second writer did not take over"
+            await asyncio.sleep(0.05)
+    finally:
+        stopping.set()
+        await waiting
 
 
 async def test_what_was_put_but_not_committed_is_read_again(house, create_product) -> None:
