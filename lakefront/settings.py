@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     lake_url: str = Field("", description="Folder or URI (s3://…) of the Delta lake; empty: lake/ in the data folder.")
     models_url: str = Field("", description="Folder of model artefacts; empty: models/ in the data folder.")
 
+    search_url: str = Field("", description="Folder of the search index; empty: search/ in the data folder.")
+    search_synonyms: str = Field("", description="File of synonyms, one group a line; empty: those that come with it.")
+
     host: str = Field("127.0.0.1", description="Address that the HTTP servers listen on.")
     api_port: int = 8000
     dashboards_port: int = 8001
@@ -142,6 +145,11 @@ class Settings(BaseSettings):
     def models_folder(self) -> Path:
         """Root of the model artefacts."""
         return Path(self.models_url) if self.models_url else self.home / "models"
+
+    @property
+    def search_folder(self) -> Path:
+        """Root of the search index's generations."""
+        return Path(self.search_url) if self.search_url else self.home / "search"
 
     @property
     def api_url(self) -> str:

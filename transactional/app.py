@@ -32,6 +32,8 @@ from transactional.platform.telemetry import TelemetryMiddleware
 from transactional.pricing import api as pricing
 from transactional.promotions import api as promotions
 from transactional.recommendations import api as recommendations
+from transactional.search import api as search
+from transactional.search.service import close_search, open_search
 from transactional.simulation import api as simulation
 from transactional.stored_value import api as stored_value
 
@@ -41,6 +43,7 @@ _DOMAINS = (
     catalogue,
     events,
     recommendations,
+    search,
     carts,
     pricing,
     orders,
@@ -61,6 +64,7 @@ _TAGS = [
     {"name": name}
     for name in (
         "catalogue",
+        "search",
         "accounts",
         "cart",
         "orders",
@@ -84,7 +88,8 @@ def create_app() -> FastAPI:
         lifespan=lifespan_with(
             ensure_merchandiser,
             open_gateways,
-            last_steps=[close_watch, close_gateways],
+            open_search,
+            last_steps=[close_watch, close_search, close_gateways],
             when_told_to_stop=[let_watchers_go],
         ),
         openapi_url=None,

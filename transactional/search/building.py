@@ -1,0 +1,105 @@
+"""Reading the shop for the index, and building a new generation out of PostgreSQL while the old one serves."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from lakefront.bus import STREAMS, Bus
+from lakefront.bus.offsets import offset_at
+from lakefront.clock import real_now
+from transactional.platform.database import Database
+from transactional.search import store
+from transactional.search.index import Generation, IndexFolder, ProductDocument, Progress
+
+PAGE = 2_000
+OVERLAP_SECONDS = 300
+"""How much older news a new generation reads again: clocks of two machines may differ, and reading twice changes nothing."""
+POPULARITY_ORDERS = 20_000
+
+
+class BuildUnderWay(RuntimeError):
+    """Another process builds a generation just now."""
+
+
+async def read_products(db: Database, product_ids: Sequence[str]) -> dict[str, ProductDocument]:
+    """The active ones of some products, as they are now."""
+    async with db.connection() as connection, connection.cursor(row_factory=class_row(ProductDocument)) as cursor:
+        await cursor.execute(store.PRODUCTS, {"product_ids": list(product_ids)})
+        return {product.id: product for product in await cursor.fetchall()}
+
+
+async def read_units_sold(db: Database) -> dict[str, int]:
+    """Units of each product in the latest orders."""
+    async with db.connection() as connection:
+        cursor = await connection.execute(store.UNITS_SOLD, {"orders": POPULARITY_ORDERS})
+        return {str(product_id): int(units) for product_id, units in await cursor.fetchall()}
+
+
+async def where_the_bus_stands(bus: Bus, partitions: int) -> Progress:
+    """Where to read on from after a look at PostgreSQL that begins now."""
+    since = offset_at(int((real_now().timestamp() - OVERLAP_SECONDS) * 1000))
+    return Progress(
+        await bus.generation(),
+        {(stream, partition): since for stream in STREAMS for partition in range(partitions)},
+        {partition: await bus.last_position(partition) for partition in range(partitions)},
+    )
+
+
+async def build(
+    folder: IndexFolder, db: Database, bus: Bus, partitions: int, tell: Callable[[int], None] = lambda _: None
+) -> tuple[str, int]:
+    """Build a generation from scratch and put it in force; its name, and how many products it has.
+
+    The bus's place is taken before the first row is read: what changes meanwhile is read from the bus afterwards. Raises
+    BuildUnderWay.
+    """
+    folder.root.mkdir(parents=True, exist_ok=True)
+    with _alone(folder.root / "build.lock"):
+        progress = await where_the_bus_stands(bus, partitions)
+        name = folder.new_name()
+        try:
+            number = await _fill(folder.path(name), db, progress, tell)
+        except BaseException:
+            folder.remove(name)
+            raise
+        await asyncio.to_thread(folder.switch, name)
+    return name, number
+
+
+async def _fill(path: Path, db: Database, progress: Progress, tell: Callable[[int], None]) -> int:
+    generation = await asyncio.to_thread(Generation.create, path)
+    number, after = 0, str(UUID(int=0))
+    try:
+        units = await read_units_sold(db)
+        while page := await _page(db, after):
+            documents = [product.document(units.get(product.id, 0)) for product in page]
+            await asyncio.to_thread(generation.add, documents)
+            number, after = number + len(page), page[-1].id
+            tell(number)
+        await asyncio.to_thread(generation.commit, progress)
+    finally:
+        await asyncio.to_thread(generation.close)
+    return number
+
+
+async def _page(db: Database, after: str) -> list[ProductDocument]:
+    async with db.connection() as connection, connection.cursor(row_factory=class_row(ProductDocument)) as cursor:
+        await cursor.execute(store.PRODUCTS_AFTER, {"after": after, "limit": PAGE})
+        return await cursor.fetchall()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BuildUnderWay("another process builds the index just now") from None
+        yield

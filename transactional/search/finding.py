@@ -1,0 +1,138 @@
+"""Asking the index: the passes of a search, its facets, its highlights, and the completion of what is being typed.
+
+All of it runs in a thread of the reader's pool, on one state of the index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal
+
+from tantivy import Document, Index, Query, Searcher, SearchResult, SnippetGenerator
+
+from transactional.search.analysis import Synonyms
+from transactional.search.corrections import corrected
+from transactional.search.queries import Filters, QueryBuilder
+
+TOO_FEW = 3
+"""Exact results below this are worth looking for a misspelt word."""
+MOST_BRANDS, MOST_CATEGORIES, MOST_SUGGESTIONS = 20, 30, 10
+SNIPPET_CHARACTERS = 160
+Match = Literal["all_words", "corrected", "some_words", "popular"]
+Facets = dict[str, list[tuple[str, int]]]
+_FACETS = {
+    "categories": {"terms": {"field": "category_path", "size": MOST_CATEGORIES}},
+    "brands": {"terms": {"field": "brand_name", "size": MOST_BRANDS}},
+    "availability": {"terms": {"field": "availability", "size": 2}},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A product that was found: its card as JSON, and where the words stand in it (HTML with <b>)."""
+
+    card: bytes
+    title: str
+    description: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of results. ``did_you_mean`` is the corrected query where it found more."""
+
+    match: Match
+    hits: list[Hit]
+    count: int
+    did_you_mean: str | None
+    facets: Facets | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One state of the index, for all threads."""
+
+    generation: str
+    index: Index
+    searcher: Searcher
+    synonyms: Synonyms
+
+    def find(self, text: str, filters: Filters, offset: int, limit: int, *, with_facets: bool) -> Found:
+        """Look for all words; where that finds too little, for corrected ones; where that finds nothing, for some of
+        them; and where nothing has any, show what is popular."""
+        builder = QueryBuilder(self.index.schema, self.synonyms)
+        words = builder.words(text)
+        match, query, found, meant = self._choose(builder, words, filters, offset, limit)
+        documents = [self.searcher.doc(address) for _, address in found.hits]
+        facets = self._facets(query) if with_facets else None
+        return Found(match, self._hits(query, documents), _count(found), meant, facets)
+
+    def facets(self, text: str, filters: Filters) -> Facets:
+        """The facets of a search alone."""
+        builder = QueryBuilder(self.index.schema, self.synonyms)
+        return self._facets(self._choose(builder, builder.words(text), filters, 0, 1)[1])
+
+    def _choose(
+        self, builder: QueryBuilder, words: Sequence[str], filters: Filters, offset: int, limit: int
+    ) -> tuple[Match, Query, SearchResult, str | None]:
+        """The first pass that finds enough, with its page: counting and ranking are one walk through the results."""
+
+        def ask(query: Query) -> SearchResult:
+            return self.searcher.search(query, limit, offset=offset, weight_by_field="weight")
+
+        query = builder.all_words(words, filters)
+        found = ask(query)
+        if _count(found) < TOO_FEW and (better := corrected(self.searcher, builder, words)) is not None:
+            other = builder.all_words(better, filters)
+            others = ask(other)
+            if _count(others) > _count(found):
+                return "corrected", other, others, " ".join(better)
+            words = better
+        if _count(found):
+            return "all_words", query, found, None
+        query = builder.some_words(words, filters)
+        found = ask(query)
+        if _count(found):
+            return "some_words", query, found, None
+        query = builder.popular(filters)
+        return "popular", query, ask(query), None
+
+    def _hits(self, query: Query, documents: Sequence[Document]) -> list[Hit]:
+        titles = SnippetGenerator.create(self.searcher, query, self.index.schema, "title")
+        titles.set_max_num_chars(600)
+        descriptions = SnippetGenerator.create(self.searcher, query, self.index.schema, "description")
+        descriptions.set_max_num_chars(SNIPPET_CHARACTERS)
+        hits = []
+        for document in documents:
+            title = titles.snippet_from_doc(document).to_html() or escape(str(document.get_first("title") or ""))
+            description = descriptions.snippet_from_doc(document).to_html() or None
+            hits.append(Hit(bytes(document.get_first("card") or b"{}"), title, description))
+        return hits
+
+    def _facets(self, query: Query) -> Facets:
+        told: dict[str, Any] = self.searcher.aggregate(query, _FACETS)
+        return {
+            name: sorted(
+                ((str(bucket["key"]), int(bucket["doc_count"])) for bucket in told[name]["buckets"]),
+                key=lambda each: (-each[1], each[0]),
+            )
+            for name in _FACETS
+        }
+
+    def suggest(self, prefix: str, limit: int) -> list[tuple[str, int]]:
+        """What a text may go on to: its last word completed, by the number of products that have all of it."""
+        builder = QueryBuilder(self.index.schema, Synonyms())
+        words = builder.words(prefix)
+        if not words:
+            return []
+        *before, last = words
+        condition = builder.all_words(before, Filters()) if before else None
+        terms = self.searcher.terms_with_prefix("words", last, filter_query=condition)
+        best = sorted(terms, key=lambda each: (-each[1], len(each[0]), each[0]))[:limit]
+        return [(" ".join([*before, term]), count) for term, count in best if count]
+
+
+def _count(found: SearchResult) -> int:
+    count: int | None = found.count  # type: ignore[attr-defined]  # the stubs leave it out
+    return count or 0

@@ -1,0 +1,94 @@
+"""Requests and answers of search. Answers are put together as bytes; their schemas here describe them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from transactional.catalogue.schemas import CategoryPath, ProductInList, Text
+from transactional.platform.amounts import RequestedAmount
+from transactional.search.errors import DEEPEST
+
+MOST_BRANDS_ASKED = 20
+QueryText = Annotated[Text, Field(min_length=1, max_length=200, examples=["enamel kettle"])]
+Brand = Annotated[Text, Field(min_length=1, max_length=120)]
+
+
+class SearchRequest(BaseModel):
+    """A search, as a body."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"q": "enamel kettle", "category": "home", "price_max": "50.00"}]},
+    )
+
+    q: QueryText
+    category: CategoryPath | None = None
+    brand: Annotated[list[Brand], Field(max_length=MOST_BRANDS_ASKED)] = Field(default_factory=list)
+    price_min: RequestedAmount | None = None
+    price_max: RequestedAmount | None = None
+    in_stock: bool = False
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    page: Annotated[int, Field(ge=1, le=DEEPEST)] = 1
+    cursor: Annotated[str, Field(max_length=200)] | None = None
+
+    @model_validator(mode="after")
+    def _prices_are_a_range(self) -> SearchRequest:
+        if self.price_min is not None and self.price_max is not None and self.price_min > self.price_max:
+            raise ValueError("price_min is greater than price_max")
+        return self
+
+
+class Highlights(BaseModel):
+    """Where the words stand, as HTML: the text is escaped, the words are within <b>."""
+
+    title: str
+    description: str | None
+
+
+class ProductFound(ProductInList):
+    """A product as lists show it, with highlights."""
+
+    highlights: Highlights
+
+
+class FacetValue(BaseModel):
+    """How many of the results have a value."""
+
+    value: str
+    count: int
+
+
+class SearchFacets(BaseModel):
+    """Counts over all results; a product counts for each category above its own, too."""
+
+    categories: list[FacetValue]
+    brands: list[FacetValue]
+    availability: list[FacetValue]
+
+
+class SearchResults(BaseModel):
+    """A page of results."""
+
+    items: list[ProductFound]
+    match: Literal["all_words", "corrected", "some_words", "popular"]
+    """How they were found. `popular`: nothing was, and these are products that others buy."""
+    count: int
+    did_you_mean: str | None
+    """The query with misspelt words corrected, whose results these are; null unless `match` is `corrected`."""
+    facets: SearchFacets
+    next_cursor: str | None
+
+
+class Suggestion(BaseModel):
+    """What the shopper may be about to type."""
+
+    text: str
+    products: int
+
+
+class Suggestions(BaseModel):
+    """The best first."""
+
+    suggestions: list[Suggestion]
