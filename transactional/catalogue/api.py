@@ -9,9 +9,12 @@ from fastapi import APIRouter, Query, Request, Response
 
 from transactional.catalogue import service
 from transactional.catalogue.schemas import (
+    AttributeSchema,
     CategoryList,
     CategoryPath,
+    Language,
     ListedProducts,
+    NewAttributeSchema,
     NewProducts,
     Product,
     ProductList,
@@ -34,9 +37,14 @@ CACHE_CONTROL = "public, max-age=1, stale-while-revalidate=5"
     response_model=Product,
     responses=responses(404, 422),
 )
-async def show_product(request: Request, product_id: UUID) -> Response:
-    """Everything a product page needs. Prices may lag up to two seconds here; checkout always uses the price in force."""
-    return rendered_response(request, await service.product_page(core(request), product_id), CACHE_CONTROL)
+async def show_product(
+    request: Request,
+    product_id: UUID,
+    language: Annotated[Language | None, Query(description="Where it is translated to it.")] = None,
+) -> Response:
+    """Everything a product page needs, its variants included; a variant has a page by its own id too. Prices may lag up to
+    two seconds here; checkout always uses the price in force."""
+    return rendered_response(request, await service.product_page(core(request), product_id, language), CACHE_CONTROL)
 
 
 @router.get(
@@ -71,6 +79,29 @@ async def list_products(
     return rendered_response(request, await service.product_list(core, query), CACHE_CONTROL)
 
 
+@router.get(
+    "/categories/{category_id}/attribute-schema",
+    summary="Show what attributes a category asks for",
+    responses=responses(404, 422),
+)
+async def show_attribute_schema(core: CoreDep, category_id: UUID) -> AttributeSchema:
+    """Its own schema; those of the categories above it hold too."""
+    return AttributeSchema.model_validate(await service.attribute_schema(core, category_id))
+
+
+@router.put(
+    "/categories/{category_id}/attribute-schema",
+    summary="Say what attributes a category asks for",
+    responses=responses(401, 403, 404, 422),
+)
+async def set_attribute_schema(
+    core: CoreDep, _: MerchandiserDep, category_id: UUID, new: NewAttributeSchema
+) -> AttributeSchema:
+    """A JSON Schema (2020-12) of the attributes of products here and below; null takes it away. Products that are listed
+    already stay as they are until they are changed."""
+    return AttributeSchema.model_validate(await service.set_attribute_schema(core, category_id, new.attribute_schema))
+
+
 @router.post(
     "/products",
     summary="List new products",
@@ -78,5 +109,5 @@ async def list_products(
     responses=responses(400, 401, 403, 409, 422),
 )
 async def add_products(core: CoreDep, caller: MerchandiserDep, new: NewProducts) -> ListedProducts:
-    """Up to 500 at once, all or none, with their opening stock. For merchandisers and our own processes."""
+    """Up to 500 at once, all or none, with their variants and opening stock. For merchandisers and our own processes."""
     return ListedProducts(items=await service.list_products(core, new.products, caller.actor))

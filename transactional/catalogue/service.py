@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from typing import Any
 from uuid import UUID
 
 import orjson
 
 from lakefront.ids import new_id
-from lakefront.money import rounded
 from transactional.catalogue import store
+from transactional.catalogue.attributes import ancestry, check_schema, mistakes
+from transactional.catalogue.errors import BadAttributes
 from transactional.catalogue.events import listing
-from transactional.catalogue.schemas import ListedProduct, NewProduct, Sort
+from transactional.catalogue.listing import Listing, listings
+from transactional.catalogue.schemas import ListedProduct, ListedVariant, NewProduct, Sort
 from transactional.inventory import service as inventory
 from transactional.platform.cache import Rendered, RenderedCache
 from transactional.platform.core import Core
@@ -21,10 +25,12 @@ from transactional.platform.cursors import decode_cursor, encode_cursor, invalid
 from transactional.platform.database import Connection
 from transactional.platform.errors import Problem, not_found
 from transactional.platform.outbox import tell
+from transactional.platform.query import Row, document, first, jsonb, rows
 
 LIFETIME_SECONDS = 1.5
 """Longest time for which a worker shows what another has changed."""
 pages = RenderedCache("product", lifetime=LIFETIME_SECONDS, size=20_000)
+translated_pages = RenderedCache("translated_product", lifetime=LIFETIME_SECONDS, size=20_000)
 lists = RenderedCache("product_list", lifetime=LIFETIME_SECONDS, size=2_000)
 
 
@@ -41,18 +47,20 @@ class ListQuery:
     cursor: str | None
 
 
-async def product_page(core: Core, product_id: UUID) -> Rendered:
-    """The page of a product, as bytes. Raises Problem 404."""
+async def product_page(core: Core, product_id: UUID, language: str | None = None) -> Rendered:
+    """The page of a product, as bytes, in a language where it is translated to it. Raises Problem 404."""
 
     async def render() -> bytes:
         async with core.db.connection() as connection:
-            parameters = {"product_id": product_id, "now": core.clock.now()}
+            parameters = {"product_id": product_id, "language": language, "now": core.clock.now()}
             row = await (await connection.execute(store.PRODUCT, parameters)).fetchone()
         if row is None:
             raise not_found("product", product_id)
         return str(row[0]).encode()
 
-    return await pages.get(product_id, render)
+    if language is None:
+        return await pages.get(product_id, render)
+    return await translated_pages.get((product_id, language), render)
 
 
 async def product_list(core: Core, query: ListQuery) -> Rendered:
@@ -120,55 +128,88 @@ async def example_product(core: Core) -> str | None:
 
 
 async def list_products(core: Core, products: Sequence[NewProduct], actor: str) -> list[ListedProduct]:
-    """List products with their opening stock, all or none. Raises Problem 409 for SKUs that exist already."""
-    _refuse_repeated([product.sku for product in products])
+    """List products and their variants with their opening stock, all or none. Raises Problem 409 for SKUs that exist
+    already, BadAttributes."""
+    families = [listings(product) for product in products]
+    every = [one for family in families for one in family]
+    _refuse_repeated([one.sku for one in every])
     now = core.clock.now()
-    ids = [new_id() for _ in products]
     async with core.db.transaction() as connection:
         by_path = await _categories(connection, {product.category for product in products})
+        await _check_attributes(connection, every)
         parameters = {
-            "ids": ids,
-            "skus": [product.sku for product in products],
-            "titles": [product.title for product in products],
-            "descriptions": [product.description for product in products],
-            "category_ids": [by_path[product.category] for product in products],
-            "brands": [product.brand for product in products],
-            "currencies": [product.currency for product in products],
-            "prices": [rounded(product.price, product.currency) for product in products],
-            "attributes": [orjson.dumps(product.attributes).decode() for product in products],
+            "products": document([one.row(by_path[one.category]) for one in every]),
             "now": now,
             "actor": actor,
         }
         listed = {row[0] for row in await (await connection.execute(store.ADD_PRODUCTS, parameters)).fetchall()}
-        pairs = list(zip(ids, products, strict=True))
-        if known := [product.sku for product_id, product in pairs if product_id not in listed]:
+        if known := [one.sku for one in every if one.id not in listed]:
             raise Problem(409, "sku_exists", "A SKU is listed already", f"{', '.join(known[:10])}", skus=known)
-        facts = [
-            fact
-            for product_id, product in pairs
-            for fact in listing(product_id, product, by_path[product.category], now)
-        ]
-        await tell(connection, facts)
+        await tell(connection, [fact for one in every for fact in listing(one, by_path[one.category], now)])
         receipts = [
-            (product_id, product.sku, warehouse, units)
-            for product_id, product in pairs
-            for warehouse, units in product.stock.items()
-            if units
+            (one.id, one.sku, warehouse, units) for one in every for warehouse, units in one.stock.items() if units
         ]
         await inventory.receive(connection, receipts, now)
     lists.clear()
-    return [ListedProduct(product_id=product_id, sku=product.sku) for product_id, product in pairs]
+    return [_listed(family) for family in families]
+
+
+def _listed(family: Sequence[Listing]) -> ListedProduct:
+    own, *variants = family
+    sold = [ListedVariant(variant_id=one.id, sku=one.sku) for one in variants or [own]]
+    return ListedProduct(product_id=own.id, sku=own.sku, variants=sold)
+
+
+async def _check_attributes(connection: Connection, products: Sequence[Listing]) -> None:
+    """Of a product with variants each variant must obey: its attributes are the product's and its own."""
+    schemas = await schemas_of(connection, {product.category for product in products})
+    wrong = [
+        f"{product.sku}: {mistake}"
+        for product in products
+        if schemas and not product.has_variants
+        for mistake in mistakes(product.category, product.attributes, schemas)
+    ]
+    if wrong:
+        raise BadAttributes(wrong)
+
+
+async def schemas_of(connection: Connection, categories: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The attribute schemas that hold in categories, by the path of the category that has it."""
+    paths = sorted({path for category in categories for path in ancestry(category)})
+    found = await rows(connection, store.SCHEMAS, {"paths": paths})
+    return {row["path"]: row["attribute_schema"] for row in found}
+
+
+async def attribute_schema(core: Core, category_id: UUID) -> Row:
+    """A category's own schema. Raises Problem 404."""
+    async with core.db.connection() as connection:
+        found = await first(connection, store.SCHEMA, {"category_id": category_id})
+    if found is None:
+        raise not_found("category", category_id)
+    return found
+
+
+async def set_attribute_schema(core: Core, category_id: UUID, schema: dict[str, Any] | None) -> Row:
+    """Products that are listed or changed from now on must obey it. Raises Problem 404 and 422."""
+    if schema is not None:
+        check_schema(schema)
+    parameters = {"category_id": category_id, "attribute_schema": None if schema is None else jsonb(schema)}
+    async with core.db.connection() as connection:
+        found = await first(connection, store.SET_SCHEMA, parameters)
+    if found is None:
+        raise not_found("category", category_id)
+    return found
 
 
 def _refuse_repeated(skus: Sequence[str]) -> None:
-    repeated = sorted({sku for sku in skus if skus.count(sku) > 1}) if len(set(skus)) < len(skus) else []
+    repeated = sorted(sku for sku, times in Counter(skus).items() if times > 1)
     if repeated:
         raise Problem(422, "invalid_request", "A SKU stands twice in the request", ", ".join(repeated), skus=repeated)
 
 
 async def _categories(connection: Connection, paths: Iterable[str]) -> dict[str, UUID]:
     """Ids of categories by path; those that do not exist yet are created, with their ancestors."""
-    wanted = {ancestor for path in paths for ancestor in _ancestry(path)}
+    wanted = {ancestor for path in paths for ancestor in ancestry(path)}
     known = await _known_categories(connection, wanted)
     if wanted <= known.keys():
         return known
@@ -195,13 +236,8 @@ async def _known_categories(connection: Connection, paths: set[str]) -> dict[str
     return {row[0]: row[1] for row in await found.fetchall()}
 
 
-def _ancestry(path: str) -> list[str]:
-    """The path and all that stand above it: "a/b/c" gives a, a/b, a/b/c."""
-    slugs = path.split("/")
-    return ["/".join(slugs[: depth + 1]) for depth in range(len(slugs))]
-
-
 def forget_product(product_id: UUID) -> None:
     """What this worker shows of a product has changed: a price, its stock."""
     pages.forget(product_id)
+    translated_pages.clear()
     lists.clear()
