@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+
+import orjson
 
 from lakefront.ids import new_id
 from lakefront.money import rounded
 from transactional.catalogue.schemas import Dimensions, NewProduct, NewVariant
 
 LONGEST_TITLE = 500
+LONGEST_FACET = 100
+"""Longer values are prose, which nobody filters by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class Listing:
     has_variants: bool = False
     option_names: list[str] = field(default_factory=list)
     options: dict[str, str] = field(default_factory=dict)
+    facets: dict[str, list[str]] = field(default_factory=dict)
 
     def row(self, category_id: UUID) -> dict[str, Any]:
         """As the statement that adds it takes it."""
@@ -64,6 +70,7 @@ class Listing:
             "has_variants": self.has_variants,
             "option_names": self.option_names,
             "options": self.options,
+            "facets": self.facets,
         }
 
 
@@ -90,8 +97,27 @@ def listings(product: NewProduct) -> list[Listing]:
         stock=product.stock,
         has_variants=bool(variants),
         option_names=list(variants[0].options) if variants else [],
+        facets=facets_of([product.attributes, *(one.attributes | one.options for one in variants)]),
     )
     return [own, *(_variant(product, own, one) for one in variants)]
+
+
+def facets_of(described: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """What lists filter a product by: all plain values of its attributes, and what its variants choose, as text."""
+    found: dict[str, list[str]] = {}
+    for attributes in described:
+        for name, value in attributes.items():
+            values = found.setdefault(name, [])
+            values += [text for text in map(_plain, value if isinstance(value, list) else [value]) if text]
+    return {name: list(dict.fromkeys(values)) for name, values in found.items() if values}
+
+
+def _plain(value: Any) -> str | None:
+    """As jsonb shows it: numbers and truth values too."""
+    if not isinstance(value, str | int | float):
+        return None
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    return text if 0 < len(text) <= LONGEST_FACET else None
 
 
 def _price(product: NewProduct, variant: NewVariant) -> Decimal:

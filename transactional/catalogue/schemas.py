@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from transactional.platform.amounts import Currency, RequestedAmount, fits
 
 MOST_PRODUCTS = 500
-Sort = Literal["newest", "price"]
+Sort = Literal["newest", "price", "price_desc", "popularity"]
 CategoryPath = Annotated[
     str,
     Field(
@@ -67,6 +67,8 @@ Prices = Annotated[
 ]
 Seller = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60, examples=["norrland-ab"])]
 Tag = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
+Brand = Annotated[Text, Field(min_length=1, max_length=120)]
+NamedValue = Annotated[str, Field(pattern=r"^[^:\x00]{1,100}:[^\x00]{1,100}$", examples=["material:linen"])]
 Tags = Annotated[list[Tag], Field(max_length=50)]
 Weight = Annotated[int, Field(ge=1, le=100_000_000, examples=[240])]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", examples=["de"])]
@@ -295,6 +297,7 @@ class ProductInList(BaseModel):
     price: str
     base_price: str
     in_stock: bool
+    seller: str | None
     has_variants: bool
     """Shown at the price of its cheapest variant; one must be chosen."""
 
@@ -304,6 +307,57 @@ class ProductList(BaseModel):
 
     items: list[ProductInList]
     next_cursor: str | None
+
+
+class FacetValue(BaseModel):
+    """A value that the list can be narrowed to, and to how many products."""
+
+    value: str
+    products: int
+
+
+class FacetCategory(BaseModel):
+    """A category directly below, and how many products of the list stand there or deeper."""
+
+    path: str
+    name: str
+    products: int
+
+
+class FacetAttribute(BaseModel):
+    """An attribute or an option with its commonest values."""
+
+    name: str
+    values: list[FacetValue]
+
+
+class FacetPrices(BaseModel):
+    """From what to what the list's prices go."""
+
+    currency: str
+    lowest: str
+    highest: str
+
+
+class Facets(BaseModel):
+    """By what a list can be narrowed."""
+
+    products: int
+    """How many were counted."""
+    complete: bool
+    """False where the list is longer than what was counted: its newest products."""
+    categories: list[FacetCategory]
+    brands: list[FacetValue]
+    sellers: list[FacetValue]
+    tags: list[FacetValue]
+    attributes: list[FacetAttribute]
+    prices: list[FacetPrices]
+
+
+class Breadcrumbs(BaseModel):
+    """The categories from the root to one."""
+
+    items: list[Crumb]
 
 
 class CategoryList(BaseModel):

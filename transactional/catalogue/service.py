@@ -29,22 +29,60 @@ from transactional.platform.query import Row, document, first, jsonb, rows
 
 LIFETIME_SECONDS = 1.5
 """Longest time for which a worker shows what another has changed."""
+FACETS_SECONDS = 60.0
+COUNTED_PRODUCTS = 20_000
+"""Facets of a longer list are counted over its newest products, and say so."""
+FACET_NAMES, FACET_VALUES = 20, 30
+POPULAR_ORDERS = 10_000
 pages = RenderedCache("product", lifetime=LIFETIME_SECONDS, size=20_000)
 translated_pages = RenderedCache("translated_product", lifetime=LIFETIME_SECONDS, size=20_000)
 lists = RenderedCache("product_list", lifetime=LIFETIME_SECONDS, size=2_000)
+
+facets = RenderedCache("facets", lifetime=FACETS_SECONDS, size=2_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which products."""
+
+    category: str | None = None
+    price_min: Decimal | None = None
+    price_max: Decimal | None = None
+    brands: tuple[str, ...] = ()
+    seller: str | None = None
+    tags: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+
+    def parameters(self) -> dict[str, Any]:
+        """For the statements that list. Several values of one attribute are a choice: one of them must be there."""
+        wanted: dict[str, list[str]] = {}
+        for name, value in self.attributes:
+            wanted.setdefault(name, []).append(value)
+        facets = {name: values for name, values in wanted.items() if len(values) == 1}
+        choices = {name: values for name, values in wanted.items() if len(values) > 1}
+        return {
+            "category": self.category,
+            "below": f"{self.category}/%",
+            "price_min": self.price_min,
+            "price_max": self.price_max,
+            "brands": list(self.brands) or None,
+            "seller": self.seller,
+            "tags": list(self.tags) or None,
+            "facets": jsonb(facets) if facets else None,
+            "choices": jsonb(choices) if choices else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
     """Which page of which products."""
 
-    category: str | None
-    price_min: Decimal | None
-    price_max: Decimal | None
+    filter: Filter
     sort: Sort
     limit: int
     page: int
     cursor: str | None
+    language: str | None = None
 
 
 async def product_page(core: Core, product_id: UUID, language: str | None = None) -> Rendered:
@@ -69,43 +107,85 @@ async def product_list(core: Core, query: ListQuery) -> Rendered:
 
 
 async def _render_list(core: Core, query: ListQuery) -> bytes:
-    after_id, after_price = _position(query)
-    parameters = {
-        "category": query.category,
-        "below": f"{query.category}/%",
-        "price_min": query.price_min,
-        "price_max": query.price_max,
+    after_id, after_key = _position(query)
+    parameters = query.filter.parameters() | {
         "after_id": after_id,
-        "after_price": after_price,
+        "after_key": after_key,
         "limit": query.limit,
         "offset": 0 if query.cursor else (query.page - 1) * query.limit,
+        "language": query.language,
         "now": core.clock.now(),
     }
-    statement = store.NEWEST if query.sort == "newest" else store.CHEAPEST
     async with core.db.connection() as connection:
-        row = await (await connection.execute(statement, parameters)).fetchone()
+        row = await (await connection.execute(store.LISTS[query.sort], parameters, prepare=False)).fetchone()
         assert row is not None  # an aggregate has a row
-        items, last_id, last_price = row
-        if items == "[]" and query.category is not None:
-            found = await connection.execute(store.CATEGORY_EXISTS, {"path": query.category})
-            if await found.fetchone() is None:
-                raise Problem(
-                    404, "category_not_found", "There is no such category", f"No category is {query.category}."
-                )
-    cursor = None if last_id is None else encode_cursor(query.sort, last_id, str(last_price))
+        items, last_id, last_key = row
+        if items == "[]":
+            await _check_category(connection, query.filter)
+    cursor = None if last_id is None else encode_cursor(query.sort, last_id, str(last_key))
     return b'{"items":%s,"next_cursor":%s}' % (items.encode(), orjson.dumps(cursor))
+
+
+async def _check_category(connection: Connection, chosen: Filter) -> None:
+    if chosen.category is None:
+        return
+    found = await connection.execute(store.CATEGORY_EXISTS, {"path": chosen.category})
+    if await found.fetchone() is None:
+        raise Problem(404, "category_not_found", "There is no such category", f"No category is {chosen.category}.")
 
 
 def _position(query: ListQuery) -> tuple[UUID | None, Decimal | None]:
     if query.cursor is None:
         return None, None
-    sort, last_id, last_price = decode_cursor(query.cursor, 3)
+    sort, last_id, last_key = decode_cursor(query.cursor, 3)
     if sort != query.sort:
         raise invalid_cursor()
     try:
-        return UUID(last_id), Decimal(last_price)
+        key = Decimal(last_key)
+        if not key.is_finite() or abs(key) >= 10**14 or (sort == "popularity" and key != int(key)):
+            raise invalid_cursor()
+        return UUID(last_id), key
     except (ValueError, InvalidOperation):
         raise invalid_cursor() from None
+
+
+async def product_facets(core: Core, chosen: Filter) -> Rendered:
+    """What a list can be narrowed by, as bytes. Raises Problem 404."""
+
+    async def render() -> bytes:
+        depth = 0 if chosen.category is None else len(chosen.category.split("/"))
+        bounds = {"depth": depth, "most": COUNTED_PRODUCTS, "names": FACET_NAMES, "values": FACET_VALUES}
+        async with core.db.connection() as connection:
+            parameters = chosen.parameters() | bounds
+            row = await (await connection.execute(store.FACETS, parameters, prepare=False)).fetchone()
+            assert row is not None  # an aggregate has a row
+            text = str(row[0])
+            if text.startswith('{"products" : 0,'):
+                await _check_category(connection, chosen)
+        return text.encode()
+
+    return await facets.get(chosen, render)
+
+
+async def breadcrumbs(core: Core, category_id: UUID) -> Rendered:
+    """The categories from the root to this one, as bytes. Raises Problem 404."""
+
+    async def render() -> bytes:
+        async with core.db.connection() as connection:
+            row = await (await connection.execute(store.BREADCRUMBS, {"category_id": category_id})).fetchone()
+        if row is None:
+            raise not_found("category", category_id)
+        return str(row[0]).encode()
+
+    return await lists.get(("breadcrumbs", category_id), render)
+
+
+async def count_popularity(core: Core) -> int:
+    """Count anew what the latest orders bought: what lists sort by. Any worker may; it is never done twice at once to a
+    row. Answers 0: there is no more to do before the next round."""
+    async with core.db.connection() as connection:  # one statement, which commits by itself
+        await connection.execute(store.COUNT_POPULARITY, {"orders": POPULAR_ORDERS})
+    return 0
 
 
 async def categories(core: Core) -> Rendered:

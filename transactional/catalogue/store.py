@@ -66,56 +66,139 @@ SELECT parent_id AS product_id, id AS variant_id, sku FROM products
  WHERE parent_id = ANY(%(ids)s) AND status = 'active' ORDER BY id
 """
 
+# Which products a list is of. The planner sees the values (these statements are not prepared), so that what is not asked for
+# costs nothing. `facets` must all be there; of each name in `choices` one value must.
+_LISTED = """
+     WHERE p.status = 'active' AND p.parent_id IS NULL
+       AND (%(category)s::text IS NULL OR p.category_id IN (
+               SELECT id FROM categories WHERE path = %(category)s OR path LIKE %(below)s))
+       AND (%(price_min)s::numeric IS NULL OR p.price >= %(price_min)s)
+       AND (%(price_max)s::numeric IS NULL OR p.price <= %(price_max)s)
+       AND (%(brands)s::text[] IS NULL OR p.brand = ANY(%(brands)s))
+       AND (%(seller)s::text IS NULL OR p.seller = %(seller)s)
+       AND (%(tags)s::text[] IS NULL OR p.tags @> %(tags)s)
+       AND (%(facets)s::jsonb IS NULL OR p.facets @> %(facets)s)
+       AND (%(choices)s::jsonb IS NULL OR NOT EXISTS (
+               SELECT FROM jsonb_each(%(choices)s) AS w (name, allowed)
+                WHERE NOT coalesce(p.facets -> w.name ?| ARRAY(SELECT jsonb_array_elements_text(w.allowed)), false)))"""
+
 # A page of products is chosen by index, then only its rows are joined and rendered. The last two columns are the sort
 # key of the last product when there are more behind it.
-_RENDER = """
+_LIST = """
+WITH found AS (
+    SELECT p.* FROM products p{listed}
+       AND (%(after_id)s::uuid IS NULL OR {after})
+     ORDER BY {order} LIMIT %(limit)s + 1 OFFSET %(offset)s
+), chosen AS (
+    SELECT p.*, row_number() OVER (ORDER BY {order}) AS place, count(*) OVER () AS found FROM found p
+)
 SELECT coalesce(json_agg(json_build_object(
-           'product_id', p.id, 'sku', p.sku, 'title', p.title, 'category', c.path, 'brand', p.brand,
+           'product_id', p.id, 'sku', p.sku, 'title', coalesce(t.title, p.title), 'category', c.path, 'brand', p.brand,
            'currency', p.currency, 'price', money_text(p.price, p.currency),
            'base_price', money_text(p.base_price, p.currency),
            'in_stock', CASE WHEN p.has_variants
                THEN EXISTS (SELECT FROM products v
                              WHERE v.parent_id = p.id AND v.status = 'active' AND {offered_of_variant} > 0)
-               ELSE {offered} > 0 END, 'has_variants', p.has_variants)
+               ELSE {offered} > 0 END,
+           'has_variants', p.has_variants, 'seller', p.seller)
            ORDER BY p.place) FILTER (WHERE p.place <= %(limit)s), '[]')::text,
        max(p.id::text) FILTER (WHERE p.place = %(limit)s AND p.found > %(limit)s),
-       max(p.price) FILTER (WHERE p.place = %(limit)s AND p.found > %(limit)s)
-  FROM chosen p JOIN categories c ON c.id = p.category_id
-""".replace("{offered_of_variant}", _OFFERED.format(row="v")).replace("{offered}", _OFFERED.format(row="p"))
+       max({key}) FILTER (WHERE p.place = %(limit)s AND p.found > %(limit)s)
+  FROM chosen p
+  JOIN categories c ON c.id = p.category_id
+  LEFT JOIN product_translations t ON t.product_id = p.id AND t.language = %(language)s::text
+""".replace("{listed}", _LISTED).replace("{offered_of_variant}", _OFFERED.format(row="v"))
+_LIST = _LIST.replace("{offered}", _OFFERED.format(row="p"))
 
-NEWEST = (
-    """
-WITH found AS (
-    SELECT * FROM products
-     WHERE status = 'active' AND parent_id IS NULL
-       AND (%(category)s::text IS NULL OR category_id IN (
-               SELECT id FROM categories WHERE path = %(category)s OR path LIKE %(below)s))
-       AND (%(price_min)s::numeric IS NULL OR price >= %(price_min)s)
-       AND (%(price_max)s::numeric IS NULL OR price <= %(price_max)s)
-       AND (%(after_id)s::uuid IS NULL OR id < %(after_id)s)
-     ORDER BY id DESC LIMIT %(limit)s + 1 OFFSET %(offset)s
-), chosen AS (
-    SELECT *, row_number() OVER (ORDER BY id DESC) AS place, count(*) OVER () AS found FROM found
-)"""
-    + _RENDER
-)
 
-CHEAPEST = (
-    """
-WITH found AS (
-    SELECT * FROM products
-     WHERE status = 'active' AND parent_id IS NULL
-       AND (%(category)s::text IS NULL OR category_id IN (
-               SELECT id FROM categories WHERE path = %(category)s OR path LIKE %(below)s))
-       AND (%(price_min)s::numeric IS NULL OR price >= %(price_min)s)
-       AND (%(price_max)s::numeric IS NULL OR price <= %(price_max)s)
-       AND (%(after_id)s::uuid IS NULL OR (price, id) > (%(after_price)s::numeric, %(after_id)s))
-     ORDER BY price, id LIMIT %(limit)s + 1 OFFSET %(offset)s
-), chosen AS (
-    SELECT *, row_number() OVER (ORDER BY price, id) AS place, count(*) OVER () AS found FROM found
-)"""
-    + _RENDER
+def _sorted(key: str, after: str, order: str) -> str:
+    return _LIST.replace("{key}", key).replace("{after}", after).replace("{order}", order)
+
+
+LISTS = {
+    "newest": _sorted("p.price", "p.id < %(after_id)s", "p.id DESC"),
+    "price": _sorted("p.price", "(p.price, p.id) > (%(after_key)s::numeric, %(after_id)s)", "p.price, p.id"),
+    "price_desc": _sorted(
+        "p.price", "(p.price, p.id) < (%(after_key)s::numeric, %(after_id)s)", "p.price DESC, p.id DESC"
+    ),
+    "popularity": _sorted(
+        "p.popularity", "(p.popularity, p.id) < (%(after_key)s::bigint, %(after_id)s)", "p.popularity DESC, p.id DESC"
+    ),
+}
+
+# What a list can be narrowed by, and to how many products: counted over its newest products, a bounded number.
+FACETS = """
+WITH listed AS MATERIALIZED (
+    SELECT p.brand, p.seller, p.tags, p.facets, p.price, p.currency, c.path
+      FROM (SELECT p.* FROM products p{listed} ORDER BY p.id DESC LIMIT %(most)s) p
+      JOIN categories c ON c.id = p.category_id
+), below AS (
+    SELECT c.path, c.name, count(*) AS products
+      FROM listed l
+      JOIN categories c ON c.path = array_to_string((string_to_array(l.path, '/'))[1:%(depth)s + 1], '/')
+     WHERE cardinality(string_to_array(l.path, '/')) > %(depth)s
+     GROUP BY c.path, c.name ORDER BY products DESC, c.path LIMIT %(values)s
+), value AS (
+    SELECT f.name, v.value, count(*) AS products
+      FROM listed l, jsonb_each(l.facets) AS f (name, among), jsonb_array_elements_text(f.among) AS v (value)
+     GROUP BY f.name, v.value
+), ranked AS (
+    SELECT *, row_number() OVER (PARTITION BY name ORDER BY products DESC, value) AS place,
+           sum(products) OVER (PARTITION BY name) AS of_name
+      FROM value
+), attribute AS (
+    SELECT name, of_name, json_agg(json_build_object('value', value, 'products', products) ORDER BY place) AS values
+      FROM ranked WHERE place <= %(values)s GROUP BY name, of_name ORDER BY of_name DESC, name LIMIT %(names)s
+), brand AS (
+    SELECT brand AS value, count(*) AS products FROM listed WHERE brand IS NOT NULL
+     GROUP BY brand ORDER BY products DESC, brand LIMIT %(values)s
+), seller AS (
+    SELECT seller AS value, count(*) AS products FROM listed WHERE seller IS NOT NULL
+     GROUP BY seller ORDER BY products DESC, seller LIMIT %(values)s
+), tag AS (
+    SELECT t.value, count(*) AS products FROM listed l, unnest(l.tags) AS t (value)
+     GROUP BY t.value ORDER BY products DESC, t.value LIMIT %(values)s
 )
+SELECT json_build_object(
+           'products', (SELECT count(*) FROM listed), 'complete', (SELECT count(*) < %(most)s FROM listed),
+           'categories', coalesce((SELECT json_agg(json_build_object('path', path, 'name', name, 'products', products)
+                                                   ORDER BY products DESC, path) FROM below), '[]'),
+           'brands', coalesce((SELECT json_agg(b ORDER BY products DESC, value) FROM brand b), '[]'),
+           'sellers', coalesce((SELECT json_agg(s ORDER BY products DESC, value) FROM seller s), '[]'),
+           'tags', coalesce((SELECT json_agg(t ORDER BY products DESC, value) FROM tag t), '[]'),
+           'attributes', coalesce((SELECT json_agg(json_build_object('name', name, 'values', values)
+                                                   ORDER BY of_name DESC, name) FROM attribute), '[]'),
+           'prices', coalesce((SELECT json_agg(json_build_object(
+                                   'currency', currency, 'lowest', money_text(lowest, currency),
+                                   'highest', money_text(highest, currency)) ORDER BY currency)
+                                 FROM (SELECT currency, min(price) AS lowest, max(price) AS highest
+                                         FROM listed GROUP BY currency) AS ranged), '[]'))::text
+""".replace("{listed}", _LISTED)
+
+BREADCRUMBS = """
+SELECT json_build_object('items', json_agg(json_build_object('category_id', a.id, 'path', a.path, 'name', a.name)
+                                           ORDER BY a.path))::text
+  FROM categories c JOIN categories a ON a.path = ANY(category_ancestry(c.path))
+ WHERE c.id = %(category_id)s HAVING count(*) > 0
+"""
+
+# Units that the latest orders bought, of a product with variants all of them. The latest orders are found by their key,
+# so that the cost does not grow with the shop's history; only products whose count is another are written.
+COUNT_POPULARITY = """
+WITH latest AS (
+    SELECT id FROM orders WHERE status NOT IN ('cancelled', 'failed') ORDER BY id DESC LIMIT %(orders)s
+), bought AS (
+    SELECT coalesce(p.parent_id, p.id) AS id, sum(l.quantity) AS units
+      FROM latest o JOIN order_lines l ON l.order_id = o.id JOIN products p ON p.id = l.product_id
+     GROUP BY 1
+), another AS (
+    SELECT p.id, coalesce(b.units, 0) AS units
+      FROM products p LEFT JOIN bought b ON b.id = p.id
+     WHERE p.popularity <> coalesce(b.units, 0) AND (p.popularity > 0 OR b.units IS NOT NULL)
+     ORDER BY p.id FOR NO KEY UPDATE OF p SKIP LOCKED
+)
+UPDATE products p SET popularity = a.units FROM another a WHERE p.id = a.id
+"""
 
 # A product that can be ordered, for the documentation's examples.
 EXAMPLE = """
@@ -154,13 +237,14 @@ WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(products)s) AS t (
         id uuid, sku text, title text, description text, category_id uuid, brand text, currency text, price numeric,
         prices jsonb, attributes jsonb, tags text[], seller text, weight_grams int, length_mm int, width_mm int,
-        height_mm int, translations jsonb, parent_id uuid, has_variants boolean, option_names text[], options jsonb)
+        height_mm int, translations jsonb, parent_id uuid, has_variants boolean, option_names text[], options jsonb,
+        facets jsonb)
 ), listed AS (
     INSERT INTO products (id, sku, title, description, category_id, brand, currency, base_price, price, attributes,
                           tags, seller, weight_grams, length_mm, width_mm, height_mm, parent_id, has_variants,
-                          option_names, options, version, created_at, updated_at)
+                          option_names, options, facets, version, created_at, updated_at)
     SELECT id, sku, title, description, category_id, brand, currency, price, price, attributes, tags, seller,
-           weight_grams, length_mm, width_mm, height_mm, parent_id, has_variants, option_names, options, 2, %(now)s,
+           weight_grams, length_mm, width_mm, height_mm, parent_id, has_variants, option_names, options, facets, 2, %(now)s,
            %(now)s
       FROM given ORDER BY sku
     ON CONFLICT (sku) DO NOTHING

@@ -12,9 +12,15 @@ ALTER TABLE products
     ADD COLUMN length_mm integer CHECK (length_mm > 0),
     ADD COLUMN width_mm integer CHECK (width_mm > 0),
     ADD COLUMN height_mm integer CHECK (height_mm > 0),
+    ADD COLUMN facets jsonb NOT NULL DEFAULT '{}',  -- what lists filter by: {"material": ["linen"], "size": ["M", "L"]}
     ADD COLUMN popularity bigint NOT NULL DEFAULT 0,  -- units that recent orders bought, its variants' included
     ADD CONSTRAINT products_variants CHECK (NOT (has_variants AND parent_id IS NOT NULL));
 CREATE UNIQUE INDEX products_variant ON products (parent_id, options) WHERE parent_id IS NOT NULL;
+
+UPDATE products SET facets = coalesce((
+    SELECT jsonb_object_agg(key, jsonb_build_array(value #>> '{}')) FROM jsonb_each(attributes)
+     WHERE jsonb_typeof(value) IN ('string', 'number', 'boolean') AND char_length(value #>> '{}') <= 100), '{}')
+ WHERE attributes <> '{}';
 
 -- What lists show: products, not their variants.
 DROP INDEX products_by_category;
@@ -26,7 +32,7 @@ CREATE INDEX products_by_category ON products (category_id, id) WHERE status = '
 CREATE INDEX products_by_brand ON products (brand, id) WHERE status = 'active' AND parent_id IS NULL;
 CREATE INDEX products_by_seller ON products (seller, id) WHERE status = 'active' AND parent_id IS NULL;
 CREATE INDEX products_by_tag ON products USING gin (tags);
-CREATE INDEX products_by_attribute ON products USING gin (attributes jsonb_path_ops);
+CREATE INDEX products_by_facet ON products USING gin (facets jsonb_path_ops);
 
 -- A product is shown at the price of its cheapest variant that is for sale. A trigger, because prices change in several
 -- statements, and it runs only where a variant's price or status does.
