@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
@@ -210,28 +211,38 @@ async def example_product(core: Core) -> str | None:
 async def list_products(core: Core, products: Sequence[NewProduct], actor: str) -> list[ListedProduct]:
     """List products and their variants with their opening stock, all or none. Raises Problem 409 for SKUs that exist
     already, BadAttributes."""
+    async with core.db.transaction() as connection:
+        listed = await add_products(connection, products, actor, core.clock.now())
+    lists.clear()
+    return listed
+
+
+async def add_products(
+    connection: Connection, products: Sequence[NewProduct], actor: str, now: datetime
+) -> list[ListedProduct]:
+    """As ``list_products``, in the caller's transaction."""
     families = [listings(product) for product in products]
     every = [one for family in families for one in family]
     _refuse_repeated([one.sku for one in every])
-    now = core.clock.now()
-    async with core.db.transaction() as connection:
-        by_path = await _categories(connection, {product.category for product in products})
-        await _check_attributes(connection, every)
-        parameters = {
-            "products": document([one.row(by_path[one.category]) for one in every]),
-            "now": now,
-            "actor": actor,
-        }
-        listed = {row[0] for row in await (await connection.execute(store.ADD_PRODUCTS, parameters)).fetchall()}
-        if known := [one.sku for one in every if one.id not in listed]:
-            raise Problem(409, "sku_exists", "A SKU is listed already", f"{', '.join(known[:10])}", skus=known)
-        await tell(connection, [fact for one in every for fact in listing(one, by_path[one.category], now)])
-        receipts = [
-            (one.id, one.sku, warehouse, units) for one in every for warehouse, units in one.stock.items() if units
-        ]
-        await inventory.receive(connection, receipts, now)
-    lists.clear()
+    by_path = await _categories(connection, {product.category for product in products})
+    await _check_attributes(connection, every)
+    parameters = {
+        "products": document([one.row(by_path[one.category]) for one in every]),
+        "now": now,
+        "actor": actor,
+    }
+    listed = {row[0] for row in await (await connection.execute(store.ADD_PRODUCTS, parameters)).fetchall()}
+    if known := [one.sku for one in every if one.id not in listed]:
+        raise Problem(409, "sku_exists", "A SKU is listed already", f"{', '.join(known[:10])}", skus=known)
+    await tell(connection, [fact for one in every for fact in listing(one, by_path[one.category], now)])
+    receipts = [(one.id, one.sku, warehouse, units) for one in every for warehouse, units in one.stock.items() if units]
+    await inventory.receive(connection, receipts, now)
     return [_listed(family) for family in families]
+
+
+async def known_skus(connection: Connection, skus: Sequence[str]) -> set[str]:
+    """Those of the SKUs that are listed already."""
+    return {row["sku"] for row in await rows(connection, store.KNOWN_SKUS, {"skus": list(skus)})}
 
 
 def _listed(family: Sequence[Listing]) -> ListedProduct:

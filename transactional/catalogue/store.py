@@ -59,6 +59,8 @@ SELECT json_build_object(
   FROM asked p JOIN categories c ON c.id = p.category_id
 """.replace("{offered}", _OFFERED.format(row="v"))
 
+KNOWN_SKUS = "SELECT sku FROM products WHERE sku = ANY(%(skus)s)"
+
 PARENTS = "SELECT id, parent_id FROM products WHERE id = ANY(%(ids)s) AND parent_id IS NOT NULL"
 
 VARIANTS = """

@@ -1,4 +1,4 @@
-"""The catalogue of a real shop: variants, schemas of attributes, translations, images, popularity."""
+"""The catalogue of a real shop: variants, schemas of attributes, translations, facets, popularity."""
 
 from transactional.platform.migrations import apply_sql
 

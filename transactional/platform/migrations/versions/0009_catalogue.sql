@@ -77,21 +77,3 @@ CREATE TABLE product_translations (
     description text NOT NULL DEFAULT '',
     PRIMARY KEY (product_id, language)
 );
-
--- Pictures lie in object storage under their id; the row comes after the file, and the file goes after the row.
-CREATE TABLE product_images (
-    id uuid PRIMARY KEY,
-    product_id uuid NOT NULL REFERENCES products ON DELETE CASCADE,
-    alt text NOT NULL DEFAULT '',
-    content_type text NOT NULL,
-    width integer NOT NULL,
-    height integer NOT NULL,
-    bytes integer NOT NULL,
-    status text NOT NULL DEFAULT 'uploaded' CHECK (status IN ('uploaded', 'ready', 'failed')),
-    widths integer[] NOT NULL DEFAULT '{}',  -- of the resized copies that exist
-    attempts integer NOT NULL DEFAULT 0,
-    due_at timestamptz NOT NULL,  -- real time: who resizes it takes it for a while
-    created_at timestamptz NOT NULL
-);
-CREATE INDEX product_images_by_product ON product_images (product_id, id);
-CREATE INDEX product_images_to_resize ON product_images (due_at) WHERE status = 'uploaded';
