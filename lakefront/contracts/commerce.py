@@ -28,6 +28,15 @@ class ProductListed(EventData):
     price: Amount
     status: Literal["active", "inactive", "discontinued"]
     attributes: dict[str, Any] = Field(default_factory=dict)
+    parent_id: UUID | None = None
+    """The product whose variant this is. What is sold, and named by orders and stock, is the variant."""
+    has_variants: bool | None = None
+    """Shown, never sold itself, at the price of its cheapest variant, whose price changes tell of it."""
+    options: dict[str, str] | None = None
+    """What a variant is: {"size": "M"}."""
+    tags: list[str] | None = None
+    seller: str | None = None
+    weight_grams: int | None = None
 
 
 class PriceChanged(EventData):

@@ -44,6 +44,7 @@ async def app(database_url: str, bus_url: str, store_url: str) -> AsyncIterator[
 
     catalogue.pages.clear()
     catalogue.lists.clear()
+    catalogue.facets.clear()
     application = create_app()
     async with application.router.lifespan_context(application):
         yield application

@@ -6,16 +6,16 @@ from datetime import datetime
 from uuid import UUID
 
 from lakefront.contracts.commerce import PriceChanged, ProductListed
-from transactional.catalogue.schemas import NewProduct
+from transactional.catalogue.listing import Listing
 from transactional.platform.outbox import Fact
 
 SOURCE = "transactional.catalogue"
 
 
-def listing(product_id: UUID, product: NewProduct, category_id: UUID, now: datetime) -> list[Fact]:
+def listing(product: Listing, category_id: UUID, now: datetime) -> list[Fact]:
     """Version 1 of a product is its listing, version 2 its first price: the price history begins with an event too."""
     listed = ProductListed(
-        product_id=product_id,
+        product_id=product.id,
         sku=product.sku,
         title=product.title,
         category_id=category_id,
@@ -26,9 +26,15 @@ def listing(product_id: UUID, product: NewProduct, category_id: UUID, now: datet
         price=product.price,
         status="active",
         attributes=product.attributes,
+        parent_id=product.parent_id,
+        has_variants=product.has_variants,
+        options=product.options or None,
+        tags=product.tags or None,
+        seller=product.seller,
+        weight_grams=product.weight_grams,
     )
     priced = PriceChanged(
-        product_id=product_id,
+        product_id=product.id,
         currency=product.currency,
         base_price=product.price,
         previous_price=None,

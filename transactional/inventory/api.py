@@ -70,8 +70,12 @@ async def check_ledger(core: CoreDep, _: Annotated[Caller, needs(Permission.SEE_
 
 
 @router.get("/{product_id}/stock", summary="Stock of a product by warehouse", responses=responses(400, 401, 404, 422))
-async def stock(product_id: UUID, core: CoreDep, caller: CallerDep) -> StockAnswer:
-    """For everyone. Your own cart does not count in `in_carts`."""
+async def stock(
+    product_id: UUID, core: CoreDep, caller: CallerDep, variant_id: Annotated[UUID | None, Query()] = None
+) -> StockAnswer:
+    """For everyone. Your own cart does not count in `in_carts`. Of a product with variants: all of them together, unless
+    one is named."""
+    (product_id,) = await service.sold_ids(core, [(product_id, variant_id)])
     return StockAnswer.model_validate(await service.stock_of(core, product_id, caller.user_id, caller.session))
 
 
@@ -84,31 +88,37 @@ async def set_reorder_level(
     product_id: UUID, body: ReorderLevelRequest, core: CoreDep, _: Annotated[Caller, needs(Permission.MANAGE_STOCK)]
 ) -> StockAnswer:
     """Where the new level is above what is available, an alert is raised at once."""
+    (product_id,) = await service.sold_ids(core, [(product_id, body.variant_id)])
     await warehouses.set_reorder_level(core, product_id, body.warehouse, body.reorder_level)
     return StockAnswer.model_validate(await service.stock_of(core, product_id))
 
 
 @router.put(
-    "/{product_id}/quantity", summary="Set the counted quantity of a warehouse", responses=responses(401, 403, 404)
+    "/{product_id}/quantity", summary="Set the counted quantity of a warehouse", responses=responses(401, 403, 404, 422)
 )
 async def set_quantity(
     product_id: UUID, body: QuantityRequest, core: CoreDep, _: Annotated[Caller, needs(Permission.MANAGE_STOCK)]
 ) -> StockAnswer:
+    (product_id,) = await service.sold_ids(core, [(product_id, body.variant_id)])
     return StockAnswer.model_validate(await service.count(core, product_id, body.warehouse, body.quantity))
 
 
-@router.post("/receipts", status_code=201, summary="Book goods that arrived", responses=responses(401, 403, 404))
+@router.post("/receipts", status_code=201, summary="Book goods that arrived", responses=responses(401, 403, 404, 422))
 async def receipts(
     body: ReceiptsRequest, core: CoreDep, _: Annotated[Caller, needs(Permission.MANAGE_STOCK)]
 ) -> ReceiptsAnswer:
-    taken = [(receipt.product_id, receipt.warehouse, receipt.quantity) for receipt in body.receipts]
+    ids = await service.sold_ids(core, [(one.product_id, one.variant_id) for one in body.receipts])
+    taken = [(sold_id, one.warehouse, one.quantity) for sold_id, one in zip(ids, body.receipts, strict=True)]
     changed = await service.receive_goods(core, taken)
     return ReceiptsAnswer(items=[_without_version(row) for row in changed])
 
 
-@router.post("/reserve", status_code=201, summary="Hold stock for five minutes", responses=responses(401, 404, 409))
+@router.post(
+    "/reserve", status_code=201, summary="Hold stock for five minutes", responses=responses(401, 404, 409, 422)
+)
 async def reserve(body: ReserveRequest, core: CoreDep, _: InternalDep) -> ReservationAnswer:
-    lines = [(line.product_id, line.quantity) for line in body.items]
+    ids = await service.sold_ids(core, [(line.product_id, line.variant_id) for line in body.items])
+    lines = [(sold_id, line.quantity) for sold_id, line in zip(ids, body.items, strict=True)]
     return ReservationAnswer(items=await service.reserve(core, lines, body.country))
 
 

@@ -9,7 +9,7 @@ SELECT id, base_price, price, price_factor, price_proposal_id, currency FROM pro
 
 LOCK_PRODUCTS = """
 SELECT id, base_price, price, price_factor, currency, version FROM products
- WHERE id = ANY(%(product_ids)s) ORDER BY id FOR UPDATE
+ WHERE id = ANY(%(product_ids)s) AND NOT has_variants ORDER BY id FOR UPDATE
 """
 
 # New prices of locked products, their audit and their events, in one statement. The versions are those that the

@@ -21,7 +21,7 @@ WITH latest AS (
     SELECT l.product_id, sum(l.quantity) AS units
       FROM order_lines l JOIN latest ON latest.id = l.order_id GROUP BY l.product_id
 ), newest AS (
-    SELECT id FROM products WHERE status = 'active' ORDER BY id DESC LIMIT %(limit)s
+    SELECT id FROM products WHERE status = 'active' AND parent_id IS NULL ORDER BY id DESC LIMIT %(limit)s
 )
 SELECT p.id::text
   FROM products p LEFT JOIN bought b ON b.product_id = p.id
