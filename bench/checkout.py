@@ -95,17 +95,27 @@ class Shop:
     async def run(self, plan: Plan) -> tuple[Outcome, dict[str, float]]:
         """The outcome of a plan and the CPU-ms per order of each part, with the captures that the worker does afterwards.
 
-        Each shopper has looked at the cart before, by one of the workers.
+        Each shopper has been seen before, as those who order are: looked at the cart, and asked what it comes to.
         """
         looks = [{"path": "/api/v1/cart", "headers": request["headers"]} for request in plan.requests]
-        await send(replace(plan, requests=looks, unique_header=None))
-        before = {part: self.servers.cpu_seconds(*names) for part, names in PARTS.items()}
+        quotes = [{**request, "path": "/api/v1/checkout/quote", "body": _quoted(request)} for request in plan.requests]
+        for requests in (looks, quotes):
+            seen = await send(replace(plan, requests=requests, unique_header=None))
+            if seen.statuses.keys() != {"200"}:
+                raise RuntimeError(f"shoppers were not shown their carts and quotes: {seen.statuses}")
+        used = {part: self.servers.cpu_seconds(*names) for part, names in PARTS.items()}
         outcome = await send(plan)
         await captured(self.servers)
         orders = sum(outcome.statuses.values())
         return outcome, {
-            part: (self.servers.cpu_seconds(*names) - before[part]) * 1000 / orders for part, names in PARTS.items()
+            part: (self.servers.cpu_seconds(*names) - used[part]) * 1000 / orders for part, names in PARTS.items()
         }
+
+
+def _quoted(order: dict[str, Any]) -> str:
+    """The body of a quote for an order's request."""
+    ship_to = {"country": ADDRESS["country"], "state": ADDRESS["state"]}
+    return json.dumps({"cart_id": json.loads(order["body"])["cart_id"], "ship_to": ship_to})
 
 
 async def open_shop(servers: Environment) -> Shop:

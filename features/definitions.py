@@ -194,6 +194,10 @@ _PARTY_FEATURES = (
     "hours_since_order",
     "parties",
 )
+_NAMES_OF = {entity: tuple(f"{entity}_{name}" for name in _PARTY_FEATURES) for entity in FRAUD_ENTITIES}
+_RISK_NAMES = {entity: f"{entity}_risk" for entity in RISK_ENTITIES}
+_NOTHING_KNOWN: tuple[float | None, ...] = (None,) * len(_PARTY_FEATURES)
+_NOTHING_HAPPENED = tuple(None if name == "hours_since_order" else 0.0 for name in _PARTY_FEATURES)
 
 FRAUD_FEATURES: tuple[str, ...] = (
     "order_total",
@@ -206,10 +210,10 @@ FRAUD_FEATURES: tuple[str, ...] = (
     "mail_is_disposable",
     "country_differs",
     "pays_by_card",
-    *(f"{entity}_{name}" for entity in FRAUD_ENTITIES for name in _PARTY_FEATURES),
+    *(name for names in _NAMES_OF.values() for name in names),
     "amount_over_account_average",
     "card_is_new_to_account",
-    *(f"{entity}_risk" for entity in RISK_ENTITIES),
+    *_RISK_NAMES.values(),
 )
 """Names of the fraud features, in the order of the model's columns. ``{party}_parties`` counts distinct other sides in
 7 days: accounts that used the card, device or address, cards that the account used."""
@@ -231,20 +235,22 @@ def fraud_features(order: FraudOrder, recent: RecentActivity, at: float) -> dict
         "country_differs": None if not ships_to or not comes_from else float(ships_to != comes_from),
         "pays_by_card": float(order.payment_kind == "card"),
     }
-    for entity in FRAUD_ENTITIES:
+    for entity, names in _NAMES_OF.items():
         party = recent.parties.get(entity)
-        values = [None] * len(_PARTY_FEATURES) if party is None else _party_features(order.order_id, party, at)
-        features.update(zip((f"{entity}_{name}" for name in _PARTY_FEATURES), values, strict=True))
+        values = _NOTHING_KNOWN if party is None else _party_features(order.order_id, party, at)
+        features.update(zip(names, values, strict=True))
     features |= _account_habits(order, recent.parties.get(ACCOUNT), at)
-    for entity in RISK_ENTITIES:
-        features[f"{entity}_risk"] = recent.risks.get(entity)
+    for entity, name in _RISK_NAMES.items():
+        features[name] = recent.risks.get(entity)
     return features
 
 
-def _party_features(order_id: str, party: Recent, at: float) -> list[float | None]:
+def _party_features(order_id: str, party: Recent, at: float) -> Sequence[float | None]:
     """Values of _PARTY_FEATURES for one party."""
     orders = [item for item in party.orders if item.time <= at and item.item_id != order_id]
     failed = [at - item.time for item in party.failed if item.time <= at]
+    if not orders and not failed:  # most parties of most orders
+        return _NOTHING_HAPPENED
     ages = [at - item.time for item in orders]
     week = WINDOWS["7d"]
     return [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from prometheus_client import Counter, Histogram
 
 DECISIONS = Counter(
@@ -20,5 +22,12 @@ MODEL_LOADS = Counter("lakefront_model_loads", "Model versions loaded by this wo
 
 def count(decision: str, outcome: str, fallback: str | None, latency_ms: float) -> None:
     """Count a decision and its latency."""
-    DECISIONS.labels(decision, outcome, fallback or "").inc()
-    LATENCY.labels(decision).observe(latency_ms / 1000)
+    counter, latencies = _series(decision, outcome, fallback or "")
+    counter.inc()
+    latencies.observe(latency_ms / 1000)
+
+
+@lru_cache(maxsize=256)
+def _series(decision: str, outcome: str, fallback: str) -> tuple[Counter, Histogram]:
+    """Looking a series up by its labels costs more than counting in it."""
+    return DECISIONS.labels(decision, outcome, fallback), LATENCY.labels(decision)

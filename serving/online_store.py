@@ -18,7 +18,7 @@ from features.definitions import VIEWS, View
 from lakefront.breaker import CircuitBreaker, CircuitOpen
 from lakefront.contracts.decisions import Fallback
 from lakefront.feast_encoding import EncodingError, decode, decode_time, entity_key, feature_field, time_field
-from serving.redis_connection import RedisConnection
+from lakefront.redis_connection import RedisConnection
 
 SECONDS_OPEN = 5.0
 """After five failures in a row the store is left alone for this long: it is ours and near, and soon back."""

@@ -81,7 +81,7 @@ async def work(core: Core, stop: asyncio.Event) -> None:
     async with aiohttp.ClientSession(timeout=timeout) as http, asyncio.TaskGroup() as group:
         tasks: list[tuple[str, Task, float]] = [
             ("checkouts", lambda: recover(core), 0.5),
-            ("payments", lambda: _carry_out_due(core), 0.1),
+            ("payments", lambda: _carry_out_due(core), 0.25),
             ("reservations", lambda: expire_reservations(core), 1.0),
             ("carts", lambda: expire_carts(core), 30.0),
             ("accounts", lambda: forget_ended(core), 60.0),

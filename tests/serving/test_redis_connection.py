@@ -9,7 +9,7 @@ import pytest
 import uvloop
 from redis.exceptions import RedisError, ResponseError
 
-from serving.redis_connection import RedisConnection
+from lakefront.redis_connection import RedisConnection
 
 
 async def test_many_askers_get_their_own_answers(store_url):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lakefront.card_numbers import CardNumberRefused, holds_card_number, without_card_numbers
 from lakefront.clock import real_now
-from lakefront.contracts.commerce import PaymentChanged
+from lakefront.contracts.commerce import PaymentChanged, UserRegistered
 from lakefront.ids import new_id
 from transactional.platform.outbox import Fact, outbox_columns
 
@@ -159,6 +159,18 @@ def test_an_event_that_would_hold_one_is_refused():
     with pytest.raises(CardNumberRefused, match=r"payments\.payment\.changed\.v1") as refused:
         outbox_columns([Fact(data, sequence=1, occurred_at=real_now(), source="test")], 4)
     assert "4242" not in str(refused.value)
+
+
+def test_of_several_events_the_one_that_would_hold_one_is_named():
+    innocent = UserRegistered(user=new_id(), email_domain="example.com")
+    guilty = PaymentChanged(
+        payment_id=new_id(), order_id=new_id(), user=None, status="failed", amount="1.00", currency="USD",
+        gateway="sandbox", reason="4242 4242 4242 4242",
+    )  # fmt: skip
+    facts = [Fact(data, sequence=1, occurred_at=real_now(), source="test") for data in (innocent, guilty, innocent)]
+    with pytest.raises(CardNumberRefused, match=r"payments\.payment\.changed\.v1"):
+        outbox_columns(facts, 4)
+    assert len(outbox_columns([facts[0], facts[2]], 4)[1]) == 2
 
 
 def test_a_log_line_never_holds_one():

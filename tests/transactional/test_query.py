@@ -1,14 +1,31 @@
-"""Values that go to PostgreSQL as one document arrive as they were."""
+"""Values that go to PostgreSQL as documents and events arrive as they were."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import ClassVar
+from uuid import UUID
 
+import orjson
 import pytest
 
+from lakefront.contracts.envelope import EventData
 from lakefront.ids import new_id
+from transactional.platform.outbox import Fact, outbox_rows
 from transactional.platform.query import document, first, value
+
+
+class Measured(EventData):
+    """An event with floats."""
+
+    event_type: ClassVar = "test.measured.v1"
+    key_field: ClassVar = "decision_id"
+
+    decision_id: UUID
+    ratio: float
+    parts: dict[str, float]
 
 
 async def test_a_document_keeps_amounts_bytes_times_and_identifiers_exactly(shop):
@@ -38,3 +55,10 @@ async def test_the_value_of_no_row_is_none(shop):
     async with shop.core.db.connection() as connection:
         assert await value(connection, "SELECT 1 WHERE false") is None
         assert await value(connection, "SELECT 7") == 7
+
+
+def test_what_is_no_number_leaves_as_null_since_json_has_none():
+    data = Measured(decision_id=new_id(), ratio=float("nan"), parts={"a": float("inf"), "b": 0.5})
+    ((_, envelope, kept),) = outbox_rows([Fact(data, 1, datetime(2026, 1, 2, tzinfo=UTC), "test")], 4)
+    expected = {"decision_id": str(data.decision_id), "ratio": None, "parts": {"a": None, "b": 0.5}}
+    assert json.loads(envelope)["data"] == expected == json.loads(orjson.dumps(kept))

@@ -26,7 +26,7 @@ async def parts(core: Core) -> dict[str, State]:
             await store.ping(connection)
 
     async def store_of_features() -> None:
-        await core.store.ping()  # type: ignore[misc]
+        await core.store.ask([("PING",)])
 
     checks: dict[str, Callable[[], Awaitable[object]]] = {
         "database": database,

@@ -7,10 +7,10 @@ at all while nobody watches. NOTIFY would tell sooner, and halve the rate of com
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -50,6 +50,7 @@ class Watch:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._watchers: set[_Watcher] = set()
+        self._is_ending = False
         self._nobody = asyncio.Event()
         self._nobody.set()
         self._polling: asyncio.Task[None] | None = None
@@ -60,6 +61,8 @@ class Watch:
 
         Raises Problem 503 when too many watch already.
         """
+        if self._is_ending:
+            return
         if len(self._watchers) >= MOST_WATCHERS:
             raise Problem(
                 503,
@@ -102,7 +105,9 @@ class Watch:
             await asyncio.sleep(pause)
 
     async def _ask(self) -> None:
-        watchers = {order_id: list(some) for order_id, some in groupby(sorted(self._watchers, key=_order), key=_order)}
+        watchers: dict[UUID, list[_Watcher]] = defaultdict(list)
+        for watcher in self._watchers:
+            watchers[watcher.order_id].append(watcher)
         known = [min(watcher.sequence for watcher in some) for some in watchers.values()]
         async with self._db.connection() as connection:
             news = await rows(connection, store.NEWS, {"order_ids": list(watchers), "after": known})
@@ -114,6 +119,7 @@ class Watch:
 
     async def end(self) -> None:
         """Let everyone who watches go: the worker stops, and an open answer would keep it from stopping."""
+        self._is_ending = True
         for watcher in self._watchers:
             watcher.news.put_nowait(None)
         with suppress(TimeoutError):
@@ -127,10 +133,6 @@ class Watch:
             self._polling.cancel()
             with suppress(asyncio.CancelledError):
                 await self._polling
-
-
-def _order(watcher: _Watcher) -> UUID:
-    return watcher.order_id
 
 
 _watches: WeakKeyDictionary[Database, Watch] = WeakKeyDictionary()

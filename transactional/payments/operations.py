@@ -18,7 +18,7 @@ from lakefront.ids import new_id
 from transactional.payments import changes, store
 from transactional.payments.events import payment_changed
 from transactional.payments.gateways.interface import GatewayUnavailable, Movement, OutcomeUnknown
-from transactional.payments.gateways.protection import ProtectedGateway
+from transactional.payments.gateways.protection import CALLS_AT_ONCE, ProtectedGateway
 from transactional.payments.gateways.registry import gateway_of
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
@@ -30,8 +30,9 @@ LONGEST_PAUSE_SECONDS = 60
 log = structlog.get_logger(__name__)
 
 
-BATCH = 50
-"""What one round takes at the most: its statements cost the same for one operation as for fifty."""
+BATCH = 2 * CALLS_AT_ONCE
+"""What one round takes at the most: its statements cost the same for one operation as for many, but those that the
+gateway's bulkhead holds back do not wait for long."""
 
 
 async def carry_out_due(core: Core, limit: int = BATCH) -> int:

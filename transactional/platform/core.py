@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, Request
-from redis.asyncio import Redis
 
 from lakefront.bus import Bus
 from lakefront.card_numbers import refuse_card_number
 from lakefront.clock import Clock, iso, real_now
 from lakefront.contracts import EventData, partition_of
 from lakefront.ids import new_id
+from lakefront.redis_connection import RedisConnection
 from lakefront.settings import Settings
 from serving.decisions import Decisions
 from transactional.platform.database import Database
@@ -31,8 +31,8 @@ class Core:
     db: Database
     clock: Clock
     bus: Bus
-    store: Redis
-    """Redis for caches and limits. It may be away: every call has a deadline and a way to go on without it."""
+    store: RedisConnection
+    """Redis for limits. It may be away: who asks sets a deadline and has a way to go on without it."""
     decisions: Decisions
     publisher: Publisher
     password_pool: ThreadPoolExecutor

@@ -11,12 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from lakefront.bus import connect
 from lakefront.clock import Clock
+from lakefront.redis_connection import RedisConnection
 from lakefront.settings import Settings, settings
 from serving.decisions import Decisions
 from transactional.platform import clock_follower, revocations
@@ -25,7 +23,6 @@ from transactional.platform.database import Database
 from transactional.platform.publisher import Publisher
 
 Step = Callable[[Core], Awaitable[None]]
-STORE_DEADLINE_SECONDS = 0.1
 _PR_SET_PDEATHSIG = 1
 _PASSWORD_THREADS = 2
 
@@ -39,18 +36,6 @@ def die_with_server() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != int(server):  # it died before the request to the kernel
         os._exit(1)
-
-
-def open_store(chosen: Settings) -> Redis:
-    """Redis for caches and limits: short deadlines and no retries, since every use can go on without it."""
-    return Redis.from_url(
-        chosen.store_url,
-        socket_timeout=STORE_DEADLINE_SECONDS,
-        socket_connect_timeout=STORE_DEADLINE_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_error=[],
-        health_check_interval=0,
-    )
 
 
 def lifespan_with(
@@ -99,8 +84,8 @@ async def _open_core(chosen: Settings, stack: AsyncExitStack) -> Core:
     stack.push_async_callback(db.close)
     clock = Clock()
     await clock_follower.load(clock, db)
-    store = open_store(chosen)
-    stack.push_async_callback(store.aclose)
+    store = RedisConnection(chosen.store_url)
+    stack.push_async_callback(store.close)
     bus = connect(chosen.bus_url)
     stack.push_async_callback(bus.close)
     decisions = await Decisions.start(chosen)

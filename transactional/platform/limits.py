@@ -8,16 +8,17 @@ the limit is then per worker, and nobody is refused for Redis's sake.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from dataclasses import dataclass
 
 import structlog
 from prometheus_client import Counter
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lakefront.breaker import CircuitBreaker, CircuitOpen
+from lakefront.redis_connection import RedisConnection
 from lakefront.settings import settings
 from transactional.platform.authentication import address_of, identity_of, is_internal
 from transactional.platform.errors import Problem, problem_response
@@ -41,6 +42,7 @@ local share = math.max(1, math.floor(left / tonumber(ARGV[2])))
 redis.call('SET', KEYS[1], used + share, 'EX', ARGV[3])
 return {share, left - share}
 """
+_LEASE_HASH = hashlib.sha1(_LEASE.encode(), usedforsecurity=False).hexdigest()  # as EVALSHA names scripts
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ class RateLimiter:
         self._budgets: dict[str, Budget] = {}
         self._breaker = CircuitBreaker("store of rate limits", seconds_open=_STORE_BREAKER_SECONDS)
 
-    async def take(self, caller: str, store: Redis) -> Verdict:
+    async def take(self, caller: str, store: RedisConnection) -> Verdict:
         """Count one request of a caller."""
         now = time.time()
         window, reset = int(now // WINDOW_SECONDS), WINDOW_SECONDS - int(now % WINDOW_SECONDS)
@@ -89,18 +91,11 @@ class RateLimiter:
         budget.leased -= 1
         return Verdict(True, budget.leased + budget.elsewhere, reset)
 
-    async def _lease(self, caller: str, budget: Budget, store: Redis) -> None:
+    async def _lease(self, caller: str, budget: Budget, store: RedisConnection) -> None:
         try:
             self._breaker.check()
             async with asyncio.timeout(_STORE_DEADLINE_SECONDS):
-                share, elsewhere = await store.eval(  # type: ignore[misc]
-                    _LEASE,
-                    1,
-                    f"limit:{caller}:{budget.window}",
-                    str(self.limit),
-                    str(LEASE_SHARE),
-                    str(2 * WINDOW_SECONDS),
-                )
+                share, elsewhere = await self._ask_for_lease(f"limit:{caller}:{budget.window}", store)
         except (RedisError, OSError, TimeoutError, CircuitOpen) as error:
             if not isinstance(error, CircuitOpen):
                 self._breaker.failed()
@@ -114,6 +109,17 @@ class RateLimiter:
         self._breaker.succeeded()
         budget.leased += share
         budget.elsewhere = elsewhere
+
+    async def _ask_for_lease(self, key: str, store: RedisConnection) -> tuple[int, int]:
+        """How many requests Redis grants, and how many it has left. It knows the script by its hash, until it restarts."""
+        arguments = ("1", key, str(self.limit), str(LEASE_SHARE), str(2 * WINDOW_SECONDS))
+        try:
+            [(share, left)] = await store.ask([("EVALSHA", _LEASE_HASH, *arguments)])
+        except ResponseError as error:
+            if not str(error).startswith("NOSCRIPT"):
+                raise
+            [(share, left)] = await store.ask([("EVAL", _LEASE, *arguments)])
+        return share, left
 
     def _make_room(self, window: int) -> None:
         if len(self._budgets) < _MOST_CALLERS:

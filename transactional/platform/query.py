@@ -21,8 +21,8 @@ def jsonb(value: object) -> Jsonb:
 
 
 def document(value: object) -> Jsonb:
-    """Many values as one parameter of type jsonb, for ``jsonb_to_record``: the driver spends on each parameter what
-    reading it from a document costs PostgreSQL ten times over. Amounts go as text, which numeric columns read."""
+    """Many values as one parameter of type jsonb, for ``jsonb_to_record``: the driver spends on each parameter
+    several times what PostgreSQL spends on reading it from a document. Amounts go as text, which numeric columns read."""
     return Jsonb(value, dumps=_dump_document)
 
 

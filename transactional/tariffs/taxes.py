@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from lakefront.money import rounded
+from transactional.tariffs.errors import RegionNeeded
 from transactional.tariffs.exchange import converted
 
 
@@ -45,7 +46,9 @@ class Tax:
 
 
 class TaxCalculator(Protocol):
-    async def tax(self, sale: Sale) -> Tax: ...
+    async def tax(self, sale: Sale) -> Tax:
+        """Raises RegionNeeded."""
+        ...
 
 
 class DutyCalculator(Protocol):
@@ -91,6 +94,7 @@ class TaxTable:
     def __init__(self, rates: Iterable[TaxRate]) -> None:
         self._rates = {(rate.country, rate.region, rate.category): rate for rate in rates}
         self._countries = {country for country, _, _ in self._rates}
+        self._with_regions = {country for country, region, _ in self._rates if region}
 
     async def tax(self, sale: Sale) -> Tax:
         return self.tax_of(sale)
@@ -98,6 +102,8 @@ class TaxTable:
     def tax_of(self, sale: Sale) -> Tax:
         if sale.country not in self._countries:
             return Tax()
+        if not sale.region and sale.country in self._with_regions:
+            raise RegionNeeded(sale.country)
         added = included = Decimal(0)
         taxed = [(one.amount, self._rate(sale, one.category)) for one in sale.goods]
         general = self._rate(sale, "")

@@ -3,51 +3,25 @@ up."""
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import initialize, invariant, multiple, rule
+from lives import ACTIONS, Life, Lives
 
-from lakefront.ids import new_id
 from transactional.inventory import service as inventory
-from transactional.orders.checkout.service import recover
 from transactional.orders.states import project
-from transactional.payments.gateways.sandbox.gateway import SandboxGateway
 
 TOKENS = st.sampled_from(["tok_visa", "tok_decline_x", "tok_timeout_x", "tok_twice_x", "tok_late_x"])
-ACTIONS = st.sampled_from(["allow", "allow", "review", "decline"])
 QUANTITIES = st.integers(1, 4)
 UNITS = 6
 
 
-class Life:
-    """One product's life on the real application."""
+class StockLife(Life):
+    """One product's life, with the guest's cart."""
 
-    def __init__(self, shop, internal) -> None:
-        self.shop, self.internal = shop, internal
-        self.product = {"sku": f"SKU-{new_id().hex}", "title": "Lives", "category": "tests", "price": "5.00"}
-        self.headers = {"X-Session-Id": f"session-{new_id()}"}
-        self.received = UNITS
-        self.orders: list[str] = []
-
-    async def begin(self) -> None:
-        product = {**self.product, "stock": {"main": UNITS}}
-        self.product |= (await self.send("POST", "products", self.internal, products=[product]))["items"][0]
-
-    async def order(self, quantity: int, token: str, action: str, **body) -> str | None:
-        """The order's id, None where none came of it."""
-        self.shop.judge(action)
-        answer = await self.shop.order(self.headers, self.product, quantity, token, **body)
-        assert answer.status_code < 500 or answer.json()["code"] == "payment_unavailable", answer.text
-        if order_id := answer.json().get("order_id"):
-            self.orders.append(order_id)
-        return order_id
-
-    async def send(self, method: str, path: str, headers: dict, **body) -> dict:
-        answer = await self.shop.client.request(method, f"/api/v1/{path}", json=body or None, headers=headers)
-        assert answer.status_code < 500, answer.text
-        return answer.json()
+    received = UNITS
+    gateway_may_be_away = True
 
     async def cart(self) -> dict:
         return await self.send("GET", "cart", self.headers)
@@ -63,35 +37,10 @@ class Life:
         for item in (await self.cart())["items"]:
             await self.send("POST", f"cart/items/{item['item_id']}/save-for-later", self.headers)
 
-    async def recover(self) -> None:
-        await self.shop.sql("UPDATE checkouts SET lease_until = now() - interval '1 s' WHERE outcome IS NULL")
-        await recover(self.shop.core)
-
     async def receive(self, quantity: int) -> None:
         receipts = [{"product_id": self.product["product_id"], "warehouse": "main", "quantity": quantity}]
         await self.send("POST", "inventory/receipts", self.internal, receipts=receipts)
         self.received += quantity
-
-    async def end(self) -> None:
-        """Let everything that is under way come to its end, with a gateway whose breaker is closed and that has time."""
-        self.shop.use_gateway(SandboxGateway(self.shop.core.db, late_seconds=0.02))
-        for _ in range(20):
-            await self.recover()
-            open_ones = await self.shop.sql(
-                "SELECT 1 FROM checkouts WHERE outcome IS NULL AND order_id = ANY(%s::uuid[])", self.orders
-            )
-            if not open_ones:
-                break
-            await asyncio.sleep(0.02)
-        for _ in range(20):  # a gateway that was too slow is asked again at once, not after its pause
-            await self.shop.operate()
-            again = await self.shop.sql(
-                "UPDATE payment_operations o SET due_at = now() - interval '1 s' FROM payments p"
-                " WHERE p.id = o.payment_id AND o.status = 'due' AND p.order_id = ANY(%s::uuid[]) RETURNING o.id",
-                self.orders,
-            )
-            if not again:
-                break
 
     async def check_stock(self) -> None:
         """What has to hold at any moment."""
@@ -137,22 +86,17 @@ class Life:
                 assert payment["status"] in ("failed", "voided", "refunded") and kept == 0 and not set_aside
 
 
-class Orders(RuleBasedStateMachine):
+class Orders(Lives):
     """Lives that hypothesis makes up of orders and of all that may happen to them."""
-
-    orders = Bundle("orders")
-    life: Life | None = None
 
     @initialize()
     def open(self) -> None:
-        self.shop.client = self.from_anywhere()
-        gateway = SandboxGateway(self.shop.core.db, late_seconds=0.02)
-        self.shop.use_gateway(gateway, call_seconds=0.05)  # a fresh breaker for each life
-        life = Life(self.shop, self.internal)
-        self.do(life.begin())
+        self.use_a_fresh_gateway(call_seconds=0.05)
+        life = StockLife(self.shop, self.internal)
+        self.do(life.list_product("5.00", UNITS))
         self.life = life
 
-    @rule(target=orders, quantity=QUANTITIES, token=TOKENS, action=ACTIONS)
+    @rule(target=Lives.orders, quantity=QUANTITIES, token=TOKENS, action=ACTIONS)
     def order(self, quantity: int, token: str, action: str):
         return self.do(self.life.order(quantity, token, action)) or multiple()
 
@@ -165,35 +109,14 @@ class Orders(RuleBasedStateMachine):
     def save_for_later(self) -> None:
         self.do(self.life.put_aside())
 
-    @rule(target=orders, token=TOKENS)
+    @rule(target=Lives.orders, token=TOKENS)
     def buy_the_cart(self, token: str):
         return self.do(self.life.buy(token)) or multiple()
 
-    @rule(order=orders)
-    def cancel(self, order: str) -> None:
-        self.do(self.life.send("PUT", f"orders/{order}/cancel", self.life.headers))
-
-    @rule(order=orders, accept=st.booleans())
-    def review(self, order: str, accept: bool) -> None:
-        self.do(self.life.send("POST", f"orders/{order}/review", self.internal, accept=accept))
-
-    @rule(order=orders)
-    def pay_again(self, order: str) -> None:
-        body = {"order_id": order, "payment_method": "tok_visa"}
-        self.do(self.life.send("POST", "payments/process", self.life.headers, **body))
-
-    @rule(order=orders)
+    @rule(order=Lives.orders)
     def ship(self, order: str) -> None:
         for status in ("processing", "shipped"):
             self.do(self.life.send("PUT", f"orders/{order}/status", self.internal, status=status))
-
-    @rule()
-    def carry_payments_out(self) -> None:
-        self.do(self.shop.operate())
-
-    @rule()
-    def recover_checkouts(self) -> None:
-        self.do(self.life.recover())
 
     @rule()
     def expire_reservations(self) -> None:

@@ -47,6 +47,15 @@ async def order_that_dies(shop, product) -> str:
     return str(order_id)
 
 
+async def order_that_dies_before_the_verdict(shop, product, monkeypatch) -> str:
+    async def die(*_, **__):
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "assess", die)
+        return await order_that_dies(shop, product)
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_death_around_the_charge_is_recovered_with_one_charge(shop, create_product, when):
     product = await create_product(price="3.00", stock={"main": 5})
@@ -62,13 +71,7 @@ async def test_death_around_the_charge_is_recovered_with_one_charge(shop, create
 
 async def test_death_before_the_verdict_is_recovered(shop, create_product, monkeypatch):
     product = await create_product(stock={"main": 5})
-
-    async def die(*_, **__):
-        raise Died
-
-    with monkeypatch.context() as patch:
-        patch.setattr(steps, "assess", die)
-        order_id = await order_that_dies(shop, product)
+    order_id = await order_that_dies_before_the_verdict(shop, product, monkeypatch)
     await shop.recover(order_id)
     assert (await shop.status(order_id), await shop.available(product)) == ("confirmed", 3)
 
@@ -233,12 +236,7 @@ async def test_a_death_before_any_gateway_was_asked_is_recovered_at_whatever_gat
     product = await create_product(price="3.00", stock={"main": 5})
     install(shop.core, {"sandbox-backup": ProtectedGateway(SandboxGateway(shop.core.db, name="sandbox-backup"))})
 
-    async def die(*_, **__):
-        raise Died
-
-    with monkeypatch.context() as patch:
-        patch.setattr(steps, "assess", die)
-        order_id = await order_that_dies(shop, product)
+    order_id = await order_that_dies_before_the_verdict(shop, product, monkeypatch)
     await shop.recover(order_id)
     await shop.operate()
     assert await shop.status(order_id) == "confirmed"

@@ -347,3 +347,13 @@ async def test_a_place_that_does_not_exist_is_not_quoted_without_its_taxes(creat
 async def test_a_state_may_be_written_small_and_where_none_are_known_anything(create_product, quote, ship_to):
     answer = await quote(await create_product(stock={"main": 1}), ship_to=ship_to)
     assert answer.status_code == 200, answer.text
+
+
+async def test_where_taxes_depend_on_the_region_an_order_has_to_name_it(shop, create_product, load, quote):
+    await load(service.load_taxes, "country,region,category,rate,is_inclusive\nVE,SP,,18,false\n")
+    product = await create_product(price="10.00", stock={"main": 2})
+    unknown = await quote(product, ship_to={"country": "VE"})
+    order = await shop.order(guest(), product, shipping_address={**ADDRESS, "country": "VE"})
+    assert [(a.status_code, a.json()["code"]) for a in (unknown, order)] == [(422, "region_needed")] * 2
+    assert (await quote(product, ship_to={"country": "VE", "state": "sp"})).json()["tax"] == "1.80"
+    assert await shop.available(product) == 2

@@ -16,6 +16,7 @@ from transactional.orders.checkout.shipping import ShippingOption
 from transactional.orders.checkout.totals import Line, Quote
 from transactional.promotions.discounts import Coupon, discount_of, shares
 from transactional.stored_value.draws import StoredValue, draw
+from transactional.tariffs.errors import RegionNeeded
 from transactional.tariffs.exchange import BadRates, converted, read_ecb
 from transactional.tariffs.taxes import DutyRate, DutyTable, Goods, Sale, TaxRate, TaxTable
 
@@ -98,6 +99,8 @@ def test_the_narrowest_tax_rate_counts():
     assert tax("US", "OR") == (0, 0)
     assert tax("DE", "") == (0, Decimal("0.65") + Decimal("3.19") + Decimal("0.80"))
     assert tax("JP", "") == (0, 0)
+    with pytest.raises(RegionNeeded, match="Taxes in US depend on it"):
+        tax("US", "")
 
 
 def test_duties_are_owed_above_the_threshold_on_what_crosses_the_border():

@@ -67,6 +67,7 @@ async def settle(core: Core, saga: Saga, charge: Charge | None) -> Answer:
     confirmed = status_changed(saga.order_id, saga.user, "pending", status, version=version, now=now, reason=reason)
     paid = payment_changed(_payment(saga, payment), now)
     told = outbox_rows([*saga.untold, confirmed, paid], core.settings.bus_partitions)
+    *_, told_confirmed, _ = told
     settlement: dict[str, Any] = {
         "order_id": saga.order_id,
         "checkout_id": saga.id,
@@ -79,7 +80,7 @@ async def settle(core: Core, saga: Saga, charge: Charge | None) -> Answer:
         "order_version": version,
         "tracking_number": tracking,
         "fact": confirmed.data.event_type,
-        "fact_data": told[-2].data,
+        "fact_data": told_confirmed.data,
         "changes": {"order": {"status": status, "tracking_number": tracking}},
         "payment_id": context["payment_id"],
         "payment_status": payment,

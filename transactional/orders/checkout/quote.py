@@ -92,7 +92,7 @@ async def quote(
     connection: Connection, tariffs: Tariffs, caller: Caller, asked: Asked, terms: Purchase, now: datetime
 ) -> Quote:
     """What the order costs now. Raises UnknownProducts, VariantRequired, MixedCurrencies, CurrencyNotAvailable,
-    PriceChanged, OutOfStock, CouponNotValid, ShippingNotAvailable, GiftCardNotValid, TotalChanged."""
+    PriceChanged, OutOfStock, CouponNotValid, ShippingNotAvailable, RegionNeeded, GiftCardNotValid, TotalChanged."""
     destination = destination_of(caller, terms)
     found = asked.products
     for row in found:

@@ -88,7 +88,8 @@ class ProtectedGateway:
         except CircuitOpen as refused:
             raise GatewayUnavailable(str(refused)) from refused
         try:
-            await asyncio.wait_for(self._places.acquire(), WAIT_FOR_PLACE_SECONDS)
+            async with asyncio.timeout(WAIT_FOR_PLACE_SECONDS):
+                await self._places.acquire()
         except TimeoutError as full:
             raise GatewayUnavailable(f"too many calls to {self.name} are under way") from full
         try:

@@ -19,7 +19,7 @@ from transactional.payments.gateways.interface import Authorization, Charge, Mov
 from transactional.payments.gateways.sandbox import store
 from transactional.payments.gateways.sandbox.movements import Movements
 from transactional.platform.database import Database
-from transactional.platform.query import Row, first
+from transactional.platform.query import Row, document, first
 
 LATE_SECONDS = 3.0
 HANG_SECONDS = 30.0
@@ -49,16 +49,20 @@ class SandboxGateway:
         charge = await self._row(
             store.AUTHORIZE,
             {
-                "gateway": self.name,
-                "reference": f"ch_{new_id().hex}",
-                "key": request.key,
-                "merchant_reference": request.merchant_reference,
-                "token": request.token,
-                "amount": request.amount,
-                "currency": request.currency,
-                "status": "declined" if reason else "authorized",
-                "reason": reason,
-                "answers_in": self._late_seconds if late else 0.0,
+                "charge": document(
+                    {
+                        "gateway": self.name,
+                        "reference": f"ch_{new_id().hex}",
+                        "key": request.key,
+                        "merchant_reference": request.merchant_reference,
+                        "token": request.token,
+                        "amount": request.amount,
+                        "currency": request.currency,
+                        "status": "declined" if reason else "authorized",
+                        "reason": reason,
+                        "answers_in": self._late_seconds if late else 0.0,
+                    }
+                )
             },
         )
         assert charge is not None, "an upsert returns its row"

@@ -6,8 +6,11 @@ from __future__ import annotations
 AUTHORIZE = """
 INSERT INTO sandbox_gateway.charges AS c
        (gateway, reference, idempotency_key, merchant_reference, token, amount, currency, status, reason, answers_at)
-VALUES (%(gateway)s, %(reference)s, %(key)s, %(merchant_reference)s, %(token)s, %(amount)s, %(currency)s, %(status)s,
-        %(reason)s, now() + make_interval(secs => %(answers_in)s))
+SELECT gateway, reference, key, merchant_reference, token, amount, currency, status, reason,
+       now() + make_interval(secs => answers_in)
+  FROM jsonb_to_record(%(charge)s) AS asked (
+       gateway text, reference text, key text, merchant_reference text, token text, amount numeric, currency text,
+       status text, reason text, answers_in double precision)
 ON CONFLICT (gateway, idempotency_key) DO UPDATE SET requests = c.requests + 1
 RETURNING c.reference, c.status, c.reason, c.answers_at <= now() AS answered, c.requests
 """
