@@ -162,7 +162,7 @@ def install_error_handlers(app: FastAPI) -> None:
         return problem_response(unavailable("database_unavailable", "The database does not answer just now"))
 
 
-_HTTP_CODES = {413: ("too_large", "The body is too large")}
+_HTTP_CODES = {400: ("malformed_json", "The body is not valid JSON"), 413: ("too_large", "The body is too large")}
 _TITLES = {
     400: ("malformed_json", "The body is not valid JSON"),
     401: ("not_authenticated", "This needs a valid access token"),
