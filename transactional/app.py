@@ -13,6 +13,7 @@ from transactional.accounts import second_factor_api as second_factor
 from transactional.accounts.service import ensure_merchandiser
 from transactional.carts import api as carts
 from transactional.catalogue import api as catalogue
+from transactional.catalogue import changes_api as catalogue_changes
 from transactional.catalogue.service import example_product
 from transactional.events import api as events
 from transactional.health import api as health
@@ -53,6 +54,7 @@ _DOMAINS = (
     promotions,
     stored_value,
     inventory,
+    catalogue_changes,
     accounts,
     second_factor,
     oauth,
