@@ -14,7 +14,7 @@ SELECT id FROM products
 LISTINGS = """
 SELECT p.id, p.sku, p.title, p.description, p.category_id, c.path AS category, p.brand, p.currency, p.base_price, p.price,
        p.status, p.own_status, p.attributes, p.tags, p.seller, p.weight_grams, p.length_mm, p.width_mm, p.height_mm,
-       p.parent_id, p.has_variants, p.option_names, p.options, p.facets, p.version, p.created_at, p.updated_at,
+       p.parent_id, p.has_variants, p.option_names, p.options, p.facets, p.images, p.version, p.created_at, p.updated_at,
        coalesce((SELECT jsonb_object_agg(t.language, jsonb_build_object('title', t.title, 'description', t.description))
                    FROM product_translations t WHERE t.product_id = p.id), '{}') AS translations,
        coalesce((SELECT jsonb_object_agg(m.currency, money_text(m.price, m.currency))

@@ -67,5 +67,6 @@ def described(product: Row, now: datetime) -> Fact:
         tags=product["tags"] or None,
         seller=product["seller"],
         weight_grams=product["weight_grams"],
+        images=[one["page"] for one in product["images"]] or None,
     )
     return Fact(data, product["version"], now, SOURCE)

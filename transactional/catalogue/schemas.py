@@ -270,6 +270,19 @@ class Crumb(BaseModel):
     name: str
 
 
+class ShownImage(BaseModel):
+    """An image with the addresses of its sizes, WebPs that never change: at most 160, 480 and 1200 pixels a side."""
+
+    image_id: UUID
+    alt: str
+    width: int
+    height: int
+    """Of the largest size."""
+    thumbnail: Annotated[str, Field(examples=["/images/0f…c3.webp"])]
+    list: str
+    page: str
+
+
 class Variant(BaseModel):
     """What is sold, by its own id: a size, a colour. A product without variants is its own only one."""
 
@@ -284,6 +297,8 @@ class Variant(BaseModel):
     weight_grams: int | None
     dimensions_mm: Dimensions | None
     attributes: dict[str, Any]
+    images: list[ShownImage]
+    """Of its own."""
 
 
 class Option(BaseModel):
@@ -315,6 +330,8 @@ class Product(BaseModel):
     breadcrumbs: list[Crumb]
     options: list[Option]
     variants: list[Variant]
+    images: list[ShownImage]
+    """A variant without any shows its product's."""
     languages: list[str]
     created_at: datetime
     updated_at: datetime
@@ -371,6 +388,7 @@ class ProductInList(BaseModel):
     seller: str | None
     has_variants: bool
     """Shown at the price of its cheapest variant; one must be chosen."""
+    image: ShownImage | None
 
 
 class ProductList(BaseModel):

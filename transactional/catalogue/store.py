@@ -33,7 +33,7 @@ WITH asked AS (
                'available', sold.offered, 'status', v.status, 'weight_grams', v.weight_grams,
                'dimensions_mm', CASE WHEN v.length_mm IS NOT NULL THEN json_build_object(
                    'length', v.length_mm, 'width', v.width_mm, 'height', v.height_mm) END,
-               'attributes', v.attributes) AS shown
+               'attributes', v.attributes, 'images', v.images) AS shown
       FROM asked p
       JOIN products v ON CASE WHEN p.has_variants THEN v.parent_id = p.id AND v.status <> 'inactive' ELSE v.id = p.id END
      CROSS JOIN LATERAL (SELECT CASE WHEN v.status = 'active' THEN {offered} ELSE 0 END AS offered) sold
@@ -54,6 +54,8 @@ SELECT json_build_object(
                                                  FROM variant v GROUP BY 1) AS choice), '[]')) ORDER BY o.place)
                                   FROM unnest(p.option_names) WITH ORDINALITY AS o (name, place)), '[]'),
            'variants', coalesce((SELECT json_agg(shown ORDER BY id) FROM variant), '[]'),
+           'images', CASE WHEN p.images = '[]' AND p.parent_id IS NOT NULL
+               THEN (SELECT images FROM products WHERE id = p.parent_id) ELSE p.images END,
            'languages', coalesce((SELECT json_agg(l.language ORDER BY l.language)
                                     FROM product_translations l WHERE l.product_id = p.id), '[]'),
            'created_at', iso_text(p.created_at), 'updated_at', iso_text(p.updated_at), 'version', p.version)::text
@@ -103,7 +105,7 @@ SELECT coalesce(json_agg(json_build_object(
                THEN EXISTS (SELECT FROM products v
                              WHERE v.parent_id = p.id AND v.status = 'active' AND {offered_of_variant} > 0)
                ELSE {offered} > 0 END,
-           'has_variants', p.has_variants, 'seller', p.seller)
+           'has_variants', p.has_variants, 'seller', p.seller, 'image', p.images -> 0)
            ORDER BY p.place) FILTER (WHERE p.place <= %(limit)s), '[]')::text,
        max(p.id::text) FILTER (WHERE p.place = %(limit)s AND p.found > %(limit)s),
        max({key}) FILTER (WHERE p.place = %(limit)s AND p.found > %(limit)s)
