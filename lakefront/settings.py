@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     lake_url: str = Field("", description="Folder or URI (s3://…) of the Delta lake; empty: lake/ in the data folder.")
     models_url: str = Field("", description="Folder of model artefacts; empty: models/ in the data folder.")
 
+    images_url: str = Field(
+        "", description="Folder or URI (s3://…) of product images; empty: images/ in the data folder."
+    )
     search_url: str = Field("", description="Folder of the search index; empty: search/ in the data folder.")
     search_synonyms: str = Field("", description="File of synonyms, one group a line; empty: those that come with it.")
 
@@ -145,6 +148,11 @@ class Settings(BaseSettings):
     def models_folder(self) -> Path:
         """Root of the model artefacts."""
         return Path(self.models_url) if self.models_url else self.home / "models"
+
+    @property
+    def images_uri(self) -> str:
+        """Root of the product images."""
+        return self.images_url or str(self.home / "images")
 
     @property
     def search_folder(self) -> Path:

@@ -13,9 +13,11 @@ from transactional.accounts import second_factor_api as second_factor
 from transactional.accounts.service import ensure_merchandiser
 from transactional.carts import api as carts
 from transactional.catalogue import api as catalogue
+from transactional.catalogue import changes_api as catalogue_changes
 from transactional.catalogue.service import example_product
 from transactional.events import api as events
 from transactional.health import api as health
+from transactional.images import api as images
 from transactional.inventory import api as inventory
 from transactional.orders import api as orders
 from transactional.orders import updates_api as order_updates
@@ -53,6 +55,8 @@ _DOMAINS = (
     promotions,
     stored_value,
     inventory,
+    catalogue_changes,
+    images,
     accounts,
     second_factor,
     oauth,
@@ -105,6 +109,7 @@ def create_app() -> FastAPI:
     for domain in _DOMAINS:
         join(app, domain.router, PREFIX)
     join(app, accounts.well_known, "")
+    join(app, images.files, "")
     join(app, health.router, "")
     install_error_handlers(app)
     describe(app)

@@ -37,6 +37,8 @@ class ProductListed(EventData):
     tags: list[str] | None = None
     seller: str | None = None
     weight_grams: int | None = None
+    images: list[str] | None = None
+    """Paths at the shop's address, the first one as lists show it."""
 
 
 class PriceChanged(EventData):

@@ -35,3 +35,19 @@ class BadAttributes(Problem):
         super().__init__(
             422, "bad_attributes", "The attributes do not fit the category", detail, mistakes=list(mistakes[:100])
         )
+
+
+class VersionConflict(Problem):
+    """Somebody has changed the product since the version that the caller has seen."""
+
+    def __init__(self, product_id: UUID, version: int) -> None:
+        detail = f"{product_id} is at version {version} by now: look at it again."
+        super().__init__(409, "version_conflict", "The product has changed meanwhile", detail, version=version)
+
+
+class OfTheProduct(Problem):
+    """A variant is to have something of its own that its product decides."""
+
+    def __init__(self, fields: Sequence[str], product_id: UUID) -> None:
+        detail = f"{', '.join(fields)}: variants follow their product, {product_id}; change it there."
+        super().__init__(422, "of_the_product", "A variant has this from its product", detail, product_id=product_id)

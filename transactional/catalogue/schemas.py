@@ -171,6 +171,42 @@ class NewProducts(BaseModel):
     products: Annotated[list[NewProduct], Field(min_length=1, max_length=MOST_PRODUCTS)]
 
 
+CHANGE_EXAMPLE: dict[str, Any] = {
+    "title": "Enamel kettle, 1.7 l",
+    "attributes": {"colour": "green", "whistle": None},
+    "translations": {"de": {"title": "Emaillekessel, 1,7 l"}},
+}
+
+
+class ProductChange(Strict):
+    """What is to be another; what is not named stays."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [CHANGE_EXAMPLE]})
+
+    title: Annotated[Text, Field(min_length=1, max_length=500)] = ""
+    description: Annotated[Text, Field(max_length=20_000)] = ""
+    category: CategoryPath = ""
+    brand: Brand | None = None
+    attributes: Attributes = Field(default_factory=dict, description="Those named; null takes one away.")
+    tags: Tags = Field(default_factory=list)
+    seller: Seller | None = None
+    status: Status = "active"
+    weight_grams: Weight | None = None
+    dimensions_mm: Dimensions | None = None
+    translations: Annotated[dict[Language, Translation | None], Field(max_length=50)] = Field(
+        default_factory=dict, description="Those named; null takes one away."
+    )
+    version: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="The version that you have seen; where it is another by now, nothing is changed."
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> ProductChange:
+        if not self.model_fields_set - {"version"}:
+            raise ValueError("name what is to be another")
+        return self
+
+
 class ListedProduct(BaseModel):
     """A product that was listed."""
 
@@ -234,6 +270,19 @@ class Crumb(BaseModel):
     name: str
 
 
+class ShownImage(BaseModel):
+    """An image with the addresses of its sizes, WebPs that never change: at most 160, 480 and 1200 pixels a side."""
+
+    image_id: UUID
+    alt: str
+    width: int
+    height: int
+    """Of the largest size."""
+    thumbnail: Annotated[str, Field(examples=["/images/0f…c3.webp"])]
+    list: str
+    page: str
+
+
 class Variant(BaseModel):
     """What is sold, by its own id: a size, a colour. A product without variants is its own only one."""
 
@@ -248,6 +297,8 @@ class Variant(BaseModel):
     weight_grams: int | None
     dimensions_mm: Dimensions | None
     attributes: dict[str, Any]
+    images: list[ShownImage]
+    """Of its own."""
 
 
 class Option(BaseModel):
@@ -279,10 +330,47 @@ class Product(BaseModel):
     breadcrumbs: list[Crumb]
     options: list[Option]
     variants: list[Variant]
+    images: list[ShownImage]
+    """A variant without any shows its product's."""
     languages: list[str]
     created_at: datetime
     updated_at: datetime
     version: int
+
+
+class VariantListing(BaseModel):
+    """A product or variant as who manages the shop sees it."""
+
+    product_id: UUID
+    parent_id: UUID | None
+    sku: str
+    title: str
+    description: str
+    category: str
+    brand: str | None
+    currency: str
+    base_price: str
+    price: str
+    prices: dict[str, str]
+    status: Status
+    own_status: Status
+    """What it was set to; a variant's status is the stricter of its own and its product's."""
+    attributes: dict[str, Any]
+    options: dict[str, str]
+    tags: list[str]
+    seller: str | None
+    weight_grams: int | None
+    dimensions_mm: Dimensions | None
+    translations: dict[str, Translation]
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+class ProductListing(VariantListing):
+    """A product with its variants as who manages the shop sees them."""
+
+    variants: list[VariantListing]
 
 
 class ProductInList(BaseModel):
@@ -300,6 +388,7 @@ class ProductInList(BaseModel):
     seller: str | None
     has_variants: bool
     """Shown at the price of its cheapest variant; one must be chosen."""
+    image: ShownImage | None
 
 
 class ProductList(BaseModel):

@@ -224,7 +224,7 @@ async def add_products(
     families = [listings(product) for product in products]
     every = [one for family in families for one in family]
     _refuse_repeated([one.sku for one in every])
-    by_path = await _categories(connection, {product.category for product in products})
+    by_path = await category_ids(connection, {product.category for product in products})
     await _check_attributes(connection, every)
     parameters = {
         "products": document([one.row(by_path[one.category]) for one in every]),
@@ -298,7 +298,7 @@ def _refuse_repeated(skus: Sequence[str]) -> None:
         raise Problem(422, "invalid_request", "A SKU stands twice in the request", ", ".join(repeated), skus=repeated)
 
 
-async def _categories(connection: Connection, paths: Iterable[str]) -> dict[str, UUID]:
+async def category_ids(connection: Connection, paths: Iterable[str]) -> dict[str, UUID]:
     """Ids of categories by path; those that do not exist yet are created, with their ancestors."""
     wanted = {ancestor for path in paths for ancestor in ancestry(path)}
     known = await _known_categories(connection, wanted)

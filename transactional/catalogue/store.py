@@ -17,12 +17,13 @@ _OFFERED = """greatest(coalesce((SELECT sum(s.available) FROM stock s WHERE s.pr
                - coalesce((SELECT sum(r.quantity) FROM reservations r
                             WHERE r.sku = {row}.sku AND r.level = 'soft' AND r.expires_at > %(now)s), 0), 0)"""
 
-# The product with its variants. A language that it is not translated to shows it as it was listed.
+# The product with its variants, but for those that are inactive. A language that it is not translated to shows it as it was
+# listed.
 PRODUCT = """
 WITH asked AS (
     SELECT p.*, coalesce(t.title, p.title) AS shown_title, coalesce(t.description, p.description) AS shown_description
       FROM products p LEFT JOIN product_translations t ON t.product_id = p.id AND t.language = %(language)s::text
-     WHERE p.id = %(product_id)s
+     WHERE p.id = %(product_id)s AND p.status <> 'inactive'
 ), variant AS (
     SELECT v.id, v.options, sold.offered, json_build_object(
                'variant_id', v.id, 'sku', v.sku, 'options', v.options, 'price', money_text(v.price, v.currency),
@@ -32,27 +33,29 @@ WITH asked AS (
                'available', sold.offered, 'status', v.status, 'weight_grams', v.weight_grams,
                'dimensions_mm', CASE WHEN v.length_mm IS NOT NULL THEN json_build_object(
                    'length', v.length_mm, 'width', v.width_mm, 'height', v.height_mm) END,
-               'attributes', v.attributes) AS shown
+               'attributes', v.attributes, 'images', v.images) AS shown
       FROM asked p
-      JOIN products v ON CASE WHEN p.has_variants THEN v.parent_id = p.id ELSE v.id = p.id END
-     CROSS JOIN LATERAL (SELECT {offered} AS offered) sold
+      JOIN products v ON CASE WHEN p.has_variants THEN v.parent_id = p.id AND v.status <> 'inactive' ELSE v.id = p.id END
+     CROSS JOIN LATERAL (SELECT CASE WHEN v.status = 'active' THEN {offered} ELSE 0 END AS offered) sold
 )
 SELECT json_build_object(
            'product_id', p.id, 'sku', p.sku, 'title', p.shown_title, 'description', p.shown_description,
            'category', json_build_object('category_id', c.id, 'path', c.path, 'name', c.name),
            'brand', p.brand, 'currency', p.currency,
            'price', money_text(p.price, p.currency), 'base_price', money_text(p.base_price, p.currency),
-           'available', (SELECT sum(offered) FROM variant),
+           'available', coalesce((SELECT sum(offered) FROM variant), 0),
            'status', p.status, 'attributes', p.attributes, 'parent_id', p.parent_id, 'tags', p.tags, 'seller', p.seller,
            'breadcrumbs', (SELECT json_agg(json_build_object('category_id', a.id, 'path', a.path, 'name', a.name)
                                            ORDER BY a.path)
                              FROM categories a WHERE a.path = ANY(category_ancestry(c.path))),
-           'options', coalesce((SELECT json_agg(json_build_object('name', o.name, 'values', (
+           'options', coalesce((SELECT json_agg(json_build_object('name', o.name, 'values', coalesce((
                                        SELECT json_agg(value ORDER BY first_id)
                                          FROM (SELECT v.options ->> o.name AS value, min(v.id::text) AS first_id
-                                                 FROM variant v GROUP BY 1) AS choice)) ORDER BY o.place)
+                                                 FROM variant v GROUP BY 1) AS choice), '[]')) ORDER BY o.place)
                                   FROM unnest(p.option_names) WITH ORDINALITY AS o (name, place)), '[]'),
-           'variants', (SELECT json_agg(shown ORDER BY id) FROM variant),
+           'variants', coalesce((SELECT json_agg(shown ORDER BY id) FROM variant), '[]'),
+           'images', CASE WHEN p.images = '[]' AND p.parent_id IS NOT NULL
+               THEN (SELECT images FROM products WHERE id = p.parent_id) ELSE p.images END,
            'languages', coalesce((SELECT json_agg(l.language ORDER BY l.language)
                                     FROM product_translations l WHERE l.product_id = p.id), '[]'),
            'created_at', iso_text(p.created_at), 'updated_at', iso_text(p.updated_at), 'version', p.version)::text
@@ -102,7 +105,7 @@ SELECT coalesce(json_agg(json_build_object(
                THEN EXISTS (SELECT FROM products v
                              WHERE v.parent_id = p.id AND v.status = 'active' AND {offered_of_variant} > 0)
                ELSE {offered} > 0 END,
-           'has_variants', p.has_variants, 'seller', p.seller)
+           'has_variants', p.has_variants, 'seller', p.seller, 'image', p.images -> 0)
            ORDER BY p.place) FILTER (WHERE p.place <= %(limit)s), '[]')::text,
        max(p.id::text) FILTER (WHERE p.place = %(limit)s AND p.found > %(limit)s),
        max({key}) FILTER (WHERE p.place = %(limit)s AND p.found > %(limit)s)

@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from lakefront.money import amounts_text
-from transactional.importers.catalogue import BadFile, Outcome, import_catalogue
+from transactional.importers.catalogue import Outcome, import_catalogue
+from transactional.importers.catalogue_rows import BadFile, read_mapping_file
 from transactional.importers.online_retail import import_log
 from transactional.importers.online_retail_log import REASONS, BadLog
 from transactional.platform.database import Database
@@ -59,20 +60,25 @@ def catalogue(
         list[str] | None, typer.Option("--map", help="FIELD=COLUMN; FIELD=FIRST|SECOND takes the first that is filled.")
     ] = None,
     fixed: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE for all rows.")] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="TOML of [columns] and [values].", exists=True, dir_okay=False)
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the bad rows there, as CSV of line and reason.")] = None,
 ) -> None:
     """Import products: sku, title, category and price, and what else a product has, such as attributes.colour or
-    stock.main.
+    stock.main. Rows that name the same parent become variants of one product, by columns such as options.size.
 
-    Bad rows are told with their line and the reason, good ones kept. What is listed already is left as it is.
+    --mapping is a TOML file of [columns] (field = "column") and [values] (field = "value"); --map and --set say more. Bad
+    rows are told with their line and the reason, good ones kept. What is listed already is left as it is.
     """
     started = time.monotonic()
 
     async def run(db: Database) -> Outcome:
         said = lambda line: console.print(f"[dim]{line}[/dim]")  # noqa: E731
-        return await import_catalogue(db, file, mapped or [], fixed or [], said)
+        return await import_catalogue(db, file, [*columns, *(mapped or [])], [*values, *(fixed or [])], said)
 
     try:
+        columns, values = read_mapping_file(mapping) if mapping else ([], [])
         outcome = with_database(console, run)
     except BadFile as error:
         console.print(f"[red]{escape(str(error))}[/red]", soft_wrap=True)
@@ -85,7 +91,7 @@ def catalogue(
         with report.open("w", newline="") as target:
             csv.writer(target).writerows([("line", "reason"), *outcome.bad])
     console.print(
-        f"{outcome.rows:,} rows: {outcome.listed:,} products listed, {outcome.known:,} known before, "
+        f"{outcome.rows:,} rows: {outcome.listed:,} listed as {outcome.products:,} products, {outcome.known:,} known before, "
         f"{len(outcome.bad):,} bad, in {time.monotonic() - started:.0f} s."
     )
 

@@ -171,6 +171,7 @@ _TITLES = {
     404: ("not_found", "There is no such thing"),
     409: ("conflict", "The request does not fit the present state"),
     413: ("too_large", "The body is too large"),
+    415: ("unsupported_media_type", "This kind of content is not taken"),
     422: ("invalid_request", "The request does not fit its schema"),
     429: ("rate_limited", "Too many requests"),
     503: ("unavailable", "A part that this needs does not answer just now"),
