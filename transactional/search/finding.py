@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
-from tantivy import Document, Index, Query, Searcher, SearchResult, SnippetGenerator
+from tantivy import Document, Index, Order, Query, Searcher, SearchResult, SnippetGenerator
 
 from transactional.search.analysis import Synonyms
 from transactional.search.corrections import corrected
@@ -18,14 +18,28 @@ from transactional.search.queries import Filters, QueryBuilder
 
 TOO_FEW = 3
 """Exact results below this are worth looking for a misspelt word."""
-MOST_BRANDS, MOST_CATEGORIES, MOST_SUGGESTIONS = 20, 30, 10
+MOST_SUGGESTIONS = 10
 SNIPPET_CHARACTERS = 160
 Match = Literal["all_words", "corrected", "some_words", "popular"]
+Sort = Literal["relevance", "newest", "price", "price_desc", "popularity"]
 Facets = dict[str, list[tuple[str, int]]]
-_FACETS = {
-    "categories": {"terms": {"field": "category_path", "size": MOST_CATEGORIES}},
-    "brands": {"terms": {"field": "brand_name", "size": MOST_BRANDS}},
-    "availability": {"terms": {"field": "availability", "size": 2}},
+"""By kind, terms of the index with how many results have them, the commonest first."""
+_FACET_FIELDS = {
+    "categories": ("category_path", 30),
+    "brands": ("brand_name", 20),
+    "sellers": ("seller", 20),
+    "tags": ("tag", 20),
+    "attributes": ("facet", 200),
+    "prices": ("price_range", 50),
+    "availability": ("availability", 2),
+}
+_FACETS = {name: {"terms": {"field": field, "size": size}} for name, (field, size) in _FACET_FIELDS.items()}
+_ORDERS: dict[Sort, dict[str, Any]] = {
+    "relevance": {"weight_by_field": "weight"},
+    "newest": {"order_by_field": "listed_ms", "order": Order.Desc},
+    "price": {"order_by_field": "price", "order": Order.Asc},
+    "price_desc": {"order_by_field": "price", "order": Order.Desc},
+    "popularity": {"order_by_field": "units_sold", "order": Order.Desc},
 }
 
 
@@ -58,12 +72,21 @@ class Snapshot:
     searcher: Searcher
     synonyms: Synonyms
 
-    def find(self, text: str, filters: Filters, offset: int, limit: int, *, with_facets: bool) -> Found:
+    def find(
+        self,
+        text: str,
+        filters: Filters,
+        offset: int,
+        limit: int,
+        *,
+        sort: Sort = "relevance",
+        with_facets: bool,
+    ) -> Found:
         """Look for all words; where that finds too little, for corrected ones; where that finds nothing, for some of
         them; and where nothing has any, show what is popular."""
         builder = QueryBuilder(self.index.schema, self.synonyms)
         words = builder.words(text)
-        match, query, found, meant = self._choose(builder, words, filters, offset, limit)
+        match, query, found, meant = self._choose(builder, words, filters, offset, limit, sort)
         documents = [self.searcher.doc(address) for _, address in found.hits]
         facets = self._facets(query) if with_facets else None
         return Found(match, self._hits(query, documents), _count(found), meant, facets)
@@ -71,15 +94,15 @@ class Snapshot:
     def facets(self, text: str, filters: Filters) -> Facets:
         """The facets of a search alone."""
         builder = QueryBuilder(self.index.schema, self.synonyms)
-        return self._facets(self._choose(builder, builder.words(text), filters, 0, 1)[1])
+        return self._facets(self._choose(builder, builder.words(text), filters, 0, 1, "relevance")[1])
 
     def _choose(
-        self, builder: QueryBuilder, words: Sequence[str], filters: Filters, offset: int, limit: int
+        self, builder: QueryBuilder, words: Sequence[str], filters: Filters, offset: int, limit: int, sort: Sort
     ) -> tuple[Match, Query, SearchResult, str | None]:
         """The first pass that finds enough, with its page: counting and ranking are one walk through the results."""
 
-        def ask(query: Query) -> SearchResult:
-            return self.searcher.search(query, limit, offset=offset, weight_by_field="weight")
+        def ask(query: Query, sort: Sort = sort) -> SearchResult:
+            return self.searcher.search(query, limit, offset=offset, **_ORDERS[sort])
 
         query = builder.all_words(words, filters)
         found = ask(query)
@@ -96,7 +119,7 @@ class Snapshot:
         if _count(found):
             return "some_words", query, found, None
         query = builder.popular(filters)
-        return "popular", query, ask(query), None
+        return "popular", query, ask(query, "relevance"), None
 
     def _hits(self, query: Query, documents: Sequence[Document]) -> list[Hit]:
         titles = SnippetGenerator.create(self.searcher, query, self.index.schema, "title")

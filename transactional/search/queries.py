@@ -9,6 +9,7 @@ from itertools import pairwise
 from tantivy import FieldType, Occur, Query, Schema
 
 from transactional.search.analysis import MOST_WORDS, Phrase, Synonyms, stems_analyzer, words_analyzer
+from transactional.search.index import facet_term
 
 BOOSTS = {"head": 3.0, "title": 1.0, "brand": 1.0, "category": 1.5, "attributes": 1.2, "description": 0.5}
 _SYNONYM = 0.7
@@ -18,10 +19,14 @@ _TIE_BREAKER = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What narrows the results without ranking them. Prices in units of the index."""
+    """What narrows the results without ranking them: one of the brands, all of the tags, and of each name among the attributes
+    one of its values. Prices in units of the index; of a product with variants that of one of them."""
 
     category: str | None = None
     brands: tuple[str, ...] = ()
+    seller: str | None = None
+    tags: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
     price_min: int | None = None
     price_max: int | None = None
     in_stock: bool = False
@@ -93,6 +98,13 @@ class QueryBuilder:
             conditions.append(self._term("category_path", filters.category))
         if filters.brands:
             conditions.append(Query.term_set_query(self._schema, "brand_name", list(filters.brands)))
+        if filters.seller is not None:
+            conditions.append(self._term("seller", filters.seller))
+        conditions += [self._term("tag", tag) for tag in filters.tags]
+        wanted: dict[str, list[str]] = {}
+        for name, value in filters.attributes:
+            wanted.setdefault(name, []).append(facet_term(name, value))
+        conditions += [Query.term_set_query(self._schema, "facet", terms) for terms in wanted.values()]
         if filters.price_min is not None or filters.price_max is not None:
             bounds = (filters.price_min, filters.price_max)
             conditions.append(Query.range_query(self._schema, "price", FieldType.Integer, *bounds))
