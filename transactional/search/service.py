@@ -145,16 +145,7 @@ async def find_products(core: Core, request: SearchRequest) -> Rendered:
     search = search_of(core)
     snapshot = _snapshot(search)
     text = normalised(request.q, "q")
-    filters = Filters(
-        request.category,
-        tuple(sorted(set(request.brand))),
-        request.seller,
-        tuple(sorted(set(request.tag))),
-        tuple(sorted({split_pair(pair) for pair in request.attribute})),
-        _units(request.price_min),
-        _units(request.price_max),
-        request.in_stock,
-    )
+    filters = filters_of(request)
     offset = _offset(request, snapshot.generation)
     page = Page(request.sort, offset, min(request.limit, DEEPEST - offset))
 
@@ -208,6 +199,20 @@ def _offset(request: SearchRequest, generation: str) -> int:
     if of_generation != generation:
         raise cursor_expired()
     return int(place)
+
+
+def filters_of(request: SearchRequest) -> Filters:
+    """What a request is narrowed by, in one order whatever the order in which it was said."""
+    return Filters(
+        request.category,
+        tuple(sorted(set(request.brand))),
+        request.seller,
+        tuple(sorted(set(request.tag))),
+        tuple(sorted({split_pair(pair) for pair in request.attribute})),
+        _units(request.price_min),
+        _units(request.price_max),
+        request.in_stock,
+    )
 
 
 def split_pair(text: str) -> tuple[str, str]:
