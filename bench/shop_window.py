@@ -44,12 +44,13 @@ class Words:
     def __init__(self, seed: int = 5) -> None:
         randomness = random.Random(seed)
         words: dict[str, None] = {}
-        while len(words) < KINDS + MODIFIERS + PROSE:
+        while len(words) < KINDS + MODIFIERS + PROSE + BRANDS:
             words["".join(randomness.choices(_SYLLABLES, k=randomness.randint(2, 4)))] = None
         ordered = list(words)
         self.kinds = ordered[:KINDS]
         self.modifiers = ordered[KINDS : KINDS + MODIFIERS]
-        self.prose = ordered[KINDS + MODIFIERS :]
+        self.prose = ordered[KINDS + MODIFIERS : -BRANDS]
+        self.brands = [word.capitalize() for word in ordered[-BRANDS:]]
 
     def drawn(self, words: list[str], exponent: float, seed: int) -> Iterator[str]:
         """Words without end, the first ones most often."""
@@ -59,7 +60,7 @@ class Words:
 
 
 def fill(database_url: str, products: int, words: Words) -> list[str]:
-    """So many products, with stock; returns titles of some of them."""
+    """So many products, with stock; returns brand and title of some of them."""
     kinds, modifiers = words.drawn(words.kinds, 0.9, 1), words.drawn(words.modifiers, 0.8, 2)
     prose = words.drawn(words.prose, 1.0, 3)
     titles: list[str] = []
@@ -71,15 +72,16 @@ def fill(database_url: str, products: int, words: Words) -> list[str]:
             for number in range(products):
                 kind = next(kinds)
                 title = " ".join([*itertools.islice(modifiers, 1 + number % 3), kind])
+                brand = words.brands[number * 13 % BRANDS]
                 if number % max(1, products // 5_000) == 0:
-                    titles.append(title)
+                    titles.append(f"{brand} {title}")
                 colour, size = COLOURS[number * 7 % len(COLOURS)], SIZES[number % len(SIZES)]
                 has_variants = number % 25 == 3
                 facets = {"colour": [colour], "size": list(SIZES[:3]) if has_variants else [size]}
                 own, sku = new_id(), f"BENCH-{number:07}"
                 common = (
                     f"{kind} {' '.join(itertools.islice(prose, 20))}", shelves[hash_of(kind) % len(shelves)],
-                    f"Brand {number * 13 % BRANDS}", f"seller-{number % SELLERS}", f"{{tag-{number % TAGS}}}",
+                    brand, f"seller-{number % SELLERS}", f"{{tag-{number % TAGS}}}",
                 )  # fmt: skip
                 price = 2 + number * 31 % 480
                 sold = 4_000 // (1 + number // 50) if number % 50 == 1 else 0
@@ -120,30 +122,30 @@ def asked(titles: list[str], words: Words, number: int) -> list[Asked]:
 def _one(place: int, randomness: random.Random, titles: list[str], kind: str) -> Asked:
     """The head is short; the further down, the more words. Of a hundred, fifteen are beginnings, eight misspelt, twenty
     narrowed or sorted."""
-    title = randomness.choice(titles).split()
+    brand, *title = randomness.choice(titles).split()
     chance = randomness.random()
     if chance < 0.15:
-        text = title[0] + " " + title[-1] if randomness.random() < 0.3 else kind
+        text = f"{title[0]} {title[-1]}" if randomness.random() < 0.3 else kind
         return Asked(text[: max(2, len(text) - randomness.randint(1, 4))], is_prefix=True)
     if place < 200 or chance < 0.30:
-        text = kind if randomness.random() < 0.5 else f"{randomness.choice(titles).split()[0]} {kind}"
+        text = kind if randomness.random() < 0.5 else f"{title[0]} {title[-1]}"
     elif chance < 0.45:
-        text = f"brand {randomness.randint(0, BRANDS - 1)} {kind}"
+        text = f"{brand} {title[-1]}"
     else:
         text = " ".join(title[-randomness.randint(2, 4) :])
     if randomness.random() < 0.08:
         cut = randomness.randint(1, len(text) - 2)
         text = text[:cut] + text[cut + 1 :]
-    return Asked(text, _narrowed(randomness))
+    return Asked(text, _narrowed(randomness, brand))
 
 
-def _narrowed(randomness: random.Random) -> dict[str, str]:
+def _narrowed(randomness: random.Random, brand: str) -> dict[str, str]:
     choices: tuple[dict[str, str], ...] = (
         {"category": f"department{randomness.randint(0, DEPARTMENTS - 1)}"},
         {"attribute": f"colour:{randomness.choice(COLOURS)}"},
         {"price_min": "20", "price_max": str(randomness.choice((49, 99, 199)))},
         {"in_stock": "true"},
-        {"brand": f"Brand {randomness.randint(0, BRANDS - 1)}"},
+        {"brand": brand},
         {"sort": randomness.choice(("price", "newest", "popularity"))},
     )
     return randomness.choice(choices) if randomness.random() < 0.2 else {}

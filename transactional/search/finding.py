@@ -5,7 +5,8 @@ All of it runs in a thread of the reader's pool, on one state of the index.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from typing import Any, Literal
 from tantivy import Document, Index, Order, Query, Searcher, SearchResult, SnippetGenerator
 
 from transactional.search.analysis import Synonyms
-from transactional.search.corrections import corrected
+from transactional.search.corrections import corrected, is_known
 from transactional.search.queries import Filters, QueryBuilder
 
 TOO_FEW = 3
@@ -72,6 +73,11 @@ class Snapshot:
     searcher: Searcher
     synonyms: Synonyms
 
+    @property
+    def magnitude(self) -> int:
+        """The size of the shop in steps of 3.5 %."""
+        return round(20 * math.log2(1 + self.searcher.num_docs))
+
     def find(
         self,
         text: str,
@@ -88,6 +94,7 @@ class Snapshot:
         words = builder.words(text)
         match, query, found, meant = self._choose(builder, words, filters, offset, limit, sort)
         documents = [self.searcher.doc(address) for _, address in found.hits]
+        # Where nothing was found, the query is the one that found nothing: there is nothing to count.
         facets = self._facets(query) if with_facets else None
         return Found(match, self._hits(query, documents), _count(found), meant, facets)
 
@@ -101,7 +108,7 @@ class Snapshot:
     ) -> tuple[Match, Query, SearchResult, str | None]:
         """The first pass that finds enough, with its page: counting and ranking are one walk through the results."""
 
-        def ask(query: Query, sort: Sort = sort) -> SearchResult:
+        def ask(query: Query) -> SearchResult:
             return self.searcher.search(query, limit, offset=offset, **_ORDERS[sort])
 
         query = builder.all_words(words, filters)
@@ -114,12 +121,29 @@ class Snapshot:
             words = better
         if _count(found):
             return "all_words", query, found, None
-        query = builder.some_words(words, filters)
-        found = ask(query)
-        if _count(found):
-            return "some_words", query, found, None
-        query = builder.popular(filters)
-        return "popular", query, ask(query, "relevance"), None
+        for query in self._relaxed(builder, words, filters):
+            if _count(relaxed := ask(query)) >= TOO_FEW:
+                return "some_words", query, relaxed, None
+        if _count(relaxed):
+            return "some_words", query, relaxed, None
+        return "popular", query, found if offset else self._instead(builder, filters, limit), None
+
+    def _instead(self, builder: QueryBuilder, filters: Filters, limit: int) -> SearchResult:
+        """What is shown where nothing was found: what sells; in a corner of the shop that sold nothing yet, what is new. Not
+        counted, since it is half the shop."""
+        found = self.searcher.search(builder.popular(filters), limit, count=False, **_ORDERS["relevance"])
+        if found.hits:
+            return found
+        return self.searcher.search(builder.any_in_stock(filters), limit, count=False, **_ORDERS["newest"])
+
+    def _relaxed(self, builder: QueryBuilder, words: Sequence[str], filters: Filters) -> Iterator[Query]:
+        """All words that the index knows; all but one; any. The first ones cost little, since rare words lead them."""
+        known = [word for word in words if is_known(self.searcher, builder, word)]
+        if 0 < len(known) < len(words):
+            yield builder.all_words(known, filters)
+        if len(known) > 2:
+            yield builder.all_but_one_word(known, filters)
+        yield builder.some_words(words, filters)
 
     def _hits(self, query: Query, documents: Sequence[Document]) -> list[Hit]:
         titles = SnippetGenerator.create(self.searcher, query, self.index.schema, "title")

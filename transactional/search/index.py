@@ -72,7 +72,7 @@ def build_schema() -> Schema:
 @dataclass(frozen=True, slots=True)
 class ProductDocument:
     """A product, with its variants if it has some, as it is found and shown. ``card`` is what lists show of it, as finished
-    JSON; ``other_names`` are SKUs and translated titles."""
+    JSON. SKUs find it, but are no words that suggestions and corrections know."""
 
     id: str
     title: str
@@ -90,7 +90,8 @@ class ProductDocument:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     facets: Mapping[str, Sequence[str]] = field(default_factory=dict)
     tags: Sequence[str] = ()
-    other_names: Sequence[str] = ()
+    skus: Sequence[str] = ()
+    translated_titles: Sequence[str] = ()
     is_active: bool = True
 
     def document(self) -> Document:
@@ -106,8 +107,8 @@ class ProductDocument:
         for depth in range(len(path)):
             made.add_text("category_path", "/".join(path[: depth + 1]))
         described = [*_texts(self.attributes), *_texts(self.facets), *(tag.replace("-", " ") for tag in self.tags)]
-        attributes = " ".join(dict.fromkeys([*described, *self.other_names]))
-        made.add_text("attributes", attributes)
+        attributes = " ".join(dict.fromkeys([*described, *self.translated_titles]))
+        made.add_text("attributes", " ".join((attributes, *self.skus)))
         made.add_text("description", self.description[:MOST_DESCRIPTION])
         if self.brand:
             made.add_text("brand", self.brand)

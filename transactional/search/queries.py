@@ -50,10 +50,24 @@ class QueryBuilder:
         found = self._stems.analyze(word)
         return found[0] if found else word
 
+    def has_synonyms(self, word: str) -> bool:
+        """Whether a word is also called something else, and is no slip therefore."""
+        return self._synonyms.has(word)
+
     def all_words(self, words: Sequence[str], filters: Filters) -> Query:
         """Products that have every word, or what else it is called, in any field."""
         parts = [(Occur.Must, self._unit(names)) for names in self._synonyms.units(words)]
         return self._filtered(parts + self._adjacent(words), filters)
+
+    def all_but_one_word(self, words: Sequence[str], filters: Filters) -> Query:
+        """Products that have all words but any one of them."""
+        units = [self._unit(names) for names in self._synonyms.units(words)]
+        choices = [
+            Query.boolean_query([(Occur.Must, unit) for at, unit in enumerate(units) if at != left_out])
+            for left_out in range(len(units))
+        ]
+        either = Query.boolean_query([(Occur.Should, choice) for choice in choices], 1)
+        return self._filtered([(Occur.Must, either)], filters)
 
     def some_words(self, words: Sequence[str], filters: Filters) -> Query:
         """Products that have any of the words; more of them rank higher."""
@@ -61,9 +75,16 @@ class QueryBuilder:
         return self._filtered([(Occur.Must, Query.boolean_query(units, 1))], filters)
 
     def popular(self, filters: Filters) -> Query:
-        """Every product that can be bought now; the weight of products ranks them."""
-        everything = Query.const_score_query(self._term("availability", "in_stock"), 1.0)
-        return self._filtered([(Occur.Must, everything)], filters)
+        """Products that sell and can be bought now; the weight of products ranks them."""
+        sells = Query.range_query(self._schema, "units_sold", FieldType.Integer, 1, None)
+        return self._filtered([(Occur.Must, Query.const_score_query(sells, 1.0)), self._in_stock()], filters)
+
+    def any_in_stock(self, filters: Filters) -> Query:
+        """Products that can be bought now."""
+        return self._filtered([self._in_stock()], filters)
+
+    def _in_stock(self) -> tuple[Occur, Query]:
+        return Occur.Must, Query.const_score_query(self._term("availability", "in_stock"), 1.0)
 
     def _unit(self, names: Sequence[Phrase]) -> Query:
         own, *others = (self._phrase(name) for name in names)

@@ -105,7 +105,7 @@ class SearchResults(BaseModel):
 
     items: list[ProductFound]
     match: Literal["all_words", "corrected", "some_words", "popular"]
-    """How they were found. `popular`: nothing was, and these are products that others buy."""
+    """How they were found. `popular`: nothing was, `count` is 0, and these are products that others buy."""
     count: int
     did_you_mean: str | None
     """The query with misspelt words corrected, whose results these are; null unless `match` is `corrected`."""

@@ -36,7 +36,8 @@ BROAD_SECONDS = 60.0
 MOST_FACETS = 5_000
 MOST_NAMES, MOST_VALUES = 20, 30
 results = RenderedCache("search", lifetime=LIFETIME_SECONDS, size=2_000)
-suggestions = RenderedCache("suggestions", lifetime=LIFETIME_SECONDS, size=5_000)
+SUGGESTIONS_SECONDS = 6 * 3600.0
+suggestions = RenderedCache("suggestions", lifetime=SUGGESTIONS_SECONDS, size=20_000)
 log = structlog.get_logger(__name__)
 _searches: WeakKeyDictionary[Database, Search] = WeakKeyDictionary()
 _words = words_analyzer()
@@ -160,7 +161,7 @@ async def find_products(core: Core, request: SearchRequest) -> Rendered:
 
 
 async def suggest(core: Core, prefix: str, limit: int) -> Rendered:
-    """What a text may go on to, as bytes."""
+    """What a text may go on to, as bytes. Kept for hours, but not beyond a growth of the shop by a thirtieth."""
     search = search_of(core)
     snapshot = _snapshot(search)
     text = normalised(prefix, "prefix")
@@ -170,7 +171,7 @@ async def suggest(core: Core, prefix: str, limit: int) -> Rendered:
         return orjson.dumps({"suggestions": [{"text": each, "products": count} for each, count in found]})
 
     with _without_index():
-        return await suggestions.get((snapshot.generation, text, limit), render)
+        return await suggestions.get((snapshot.generation, snapshot.magnitude, text, limit), render)
 
 
 def _snapshot(search: Search) -> Snapshot:

@@ -10,8 +10,8 @@ SELECT p.id::text AS id, p.status = 'active' AS is_active, p.title, p.descriptio
        (extract(epoch FROM coalesce(uuid_extract_timestamp(p.id), p.created_at)) * 1000)::bigint AS listed_ms,
        coalesce(v.price_units, ARRAY[(p.price * 10000)::bigint]) AS price_units,
        CASE WHEN p.has_variants THEN coalesce(v.is_available, false) ELSE own.is_available END AS is_available,
-       ARRAY[p.sku] || coalesce(v.skus, '{}')
-           || ARRAY(SELECT t.title FROM product_translations t WHERE t.product_id = p.id) AS other_names,
+       ARRAY[p.sku] || coalesce(v.skus, '{}') AS skus,
+       ARRAY(SELECT t.title FROM product_translations t WHERE t.product_id = p.id) AS translated_titles,
        json_build_object('product_id', p.id, 'sku', p.sku, 'title', p.title, 'category', c.path, 'brand', p.brand,
                          'currency', p.currency, 'price', money_text(p.price, p.currency),
                          'base_price', money_text(p.base_price, p.currency),

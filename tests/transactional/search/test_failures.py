@@ -1,4 +1,4 @@
-"""What goes wrong with the index costs searches at most: damaged files, a writer that is killed while it commits, a full disk."""
+"""What goes wrong with the index costs searches at most: damaged files, a writer killed while it commits, a full disk."""
 
 from __future__ import annotations
 

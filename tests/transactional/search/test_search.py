@@ -110,6 +110,21 @@ async def test_some_words_do_when_no_product_has_all_and_popular_products_when_n
     assert (found["match"], titles(found)) == ("some_words", ["Red bicycle", "Red wagon"])
     found = await find("zzyzx")
     assert (found["match"], titles(found), found["did_you_mean"]) == ("popular", ["Red bicycle"], None)
+    assert (found["count"], found["next_cursor"], found["facets"]["categories"]) == (0, None, [])
+
+
+async def test_where_nothing_is_found_what_sells_is_shown_within_the_filters(find, index, create_product, shop) -> None:
+    for title, category, units, stock in (
+        ("Best", "a", 90, 1), ("Second", "b", 40, 1), ("Sold out", "a", 200, 0), ("Unsold", "a", 0, 1),
+    ):  # fmt: skip
+        product = await create_product(title=title, category=category, stock={"main": stock})
+        await shop.sql("UPDATE products SET popularity = %s WHERE id = %s", units, product["product_id"])
+    await create_product(title="New", category="c", stock={"main": 1})
+    await index()
+    assert titles(await find("zzyzx")) == ["Best", "Second"]
+    assert titles(await find("zzyzx", category="b")) == ["Second"]
+    assert titles(await find("zzyzx", category="c")) == ["New"]
+    assert titles(await find("zzyzx", category="a", limit=1)) == ["Best"]
 
 
 async def test_synonyms_are_found_after_what_was_asked_for(find, index, create_product) -> None:
@@ -119,6 +134,31 @@ async def test_synonyms_are_found_after_what_was_asked_for(find, index, create_p
     await index()
     assert titles(await find("sofa")) == ["Sofa", "Couch"]
     assert titles(await find("bluray")) == ["Blu-Ray player"]
+
+
+async def test_a_synonym_that_no_product_has_is_not_taken_for_a_slip(find, index, create_product) -> None:
+    await create_product(title="TV bench")
+    await create_product(title="Jelly bench")
+    await index()
+    found = await find("telly bench")
+    assert (titles(found), found["match"], found["did_you_mean"]) == (["TV bench"], "all_words", None)
+
+
+async def test_one_word_too_many_leaves_what_has_the_others_on_top(find, index, create_product) -> None:
+    for title in ("Red steel kettle", "Red steel pan", "Steel kettle", "Red door", "Wall"):
+        await create_product(title=title, stock={"main": 1})
+    await index()
+    found = await find("red kettle steel wall")  # no product has all four
+    assert (found["match"], found["count"]) == ("some_words", 5)
+    assert titles(found)[0] == "Red steel kettle"
+    await create_product(title="Red kettle wall mount")
+    await create_product(title="Steel kettle wall mount")
+    await index()
+    service.results.clear()
+    found = await find("red kettle steel wall")
+    assert (found["match"], sorted(titles(found))) == (
+        "some_words", ["Red kettle wall mount", "Red steel kettle", "Steel kettle wall mount"],
+    )  # fmt: skip
 
 
 async def test_pages_follow_each_other_and_end(find, index, create_product) -> None:
