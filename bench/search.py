@@ -1,6 +1,10 @@
 """Searches among 100,000 products (or so many as are asked for): in the worker, each once with its facets counted anew, beside
-the bare engine (the same words asked of the same index: titles only, no facets, no cards); then over HTTP as a shop's day is,
-some asked often and most seldom, by many members."""
+the bare engine; then over HTTP as a shop's day is, some asked often and most seldom, by many members.
+
+The bare engine is asked for the same words by its own parser, in the same fields with the same boosts, counts the same facets
+and reads the same number of documents; it corrects nothing, has no other passes, synonyms, filters and highlights, and writes
+no JSON.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +25,11 @@ from lakefront.bus import connect
 from lakefront.runtime import ports
 from lakefront.secrets import load_secrets
 from transactional.platform.database import Database
-from transactional.search.analysis import Synonyms, register
+from transactional.search.analysis import Synonyms, register, words_analyzer
 from transactional.search.building import build
-from transactional.search.finding import Snapshot
+from transactional.search.finding import COUNTED, Snapshot
 from transactional.search.index import IndexFolder
+from transactional.search.queries import BOOSTS
 from transactional.search.schemas import SearchRequest
 from transactional.search.service import facets_json, filters_of
 
@@ -81,8 +86,14 @@ def _in_process(result: Result, folder: IndexFolder, generation: str, requests: 
         facets_json(found.facets or {})
 
     def bare(asked: SearchRequest) -> None:
-        searcher.search(index.parse_query(asked.q, ["title"], conjunction_by_default=True), 20)
+        words = " ".join(plain.analyze(asked.q))
+        query = index.parse_query(words, list(BOOSTS), field_boosts=BOOSTS, conjunction_by_default=True)
+        found = searcher.search(query, asked.limit, weight_by_field="weight")
+        for _, address in found.hits:
+            searcher.doc(address)
+        searcher.aggregate(query, COUNTED)
 
+    plain = words_analyzer()
     for asked in chosen[:100]:
         whole(asked)
         bare(asked)

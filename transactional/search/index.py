@@ -55,7 +55,8 @@ def build_schema() -> Schema:
     builder.add_text_field("description", stored=True, tokenizer_name=STEMS)
     builder.add_text_field("words", tokenizer_name=WORDS, index_option="freq")
     builder.add_text_field("brand_name", fast=True, tokenizer_name="raw", index_option="basic")
-    builder.add_text_field("category_path", fast=True, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("category_path", tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("category_leaf", fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("availability", fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("seller", fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("tag", fast=True, tokenizer_name="raw", index_option="basic")
@@ -104,6 +105,7 @@ class ProductDocument:
         path = self.category_path.split("/")
         category = " ".join(path).replace("-", " ")
         made.add_text("category", category)
+        made.add_text("category_leaf", self.category_path)
         for depth in range(len(path)):
             made.add_text("category_path", "/".join(path[: depth + 1]))
         described = [*_texts(self.attributes), *_texts(self.facets), *(tag.replace("-", " ") for tag in self.tags)]
@@ -304,7 +306,7 @@ class Generation:
         """What the index holds of products that sell: units by product id."""
         with engine_errors():
             searcher = self.index.searcher()
-            sells = Query.range_query(self.index.schema, "units_sold", FieldType.Integer, 1, None)
+            sells = Query.range_query(self.index.schema, "units_sold", FieldType.Integer, 1, use_inverted_index=True)
             addresses = [address for _, address in searcher.search(sells, max(searcher.num_docs, 1)).hits]
             units = searcher.fast_field_values("units_sold", addresses)
             cards = (json.loads(_bytes(searcher.doc(address), "card")) for address in addresses)

@@ -76,7 +76,8 @@ class QueryBuilder:
 
     def popular(self, filters: Filters) -> Query:
         """Products that sell and can be bought now; the weight of products ranks them."""
-        sells = Query.range_query(self._schema, "units_sold", FieldType.Integer, 1, None)
+        # Few products sell: their terms are read ten times faster than the column of all.
+        sells = Query.range_query(self._schema, "units_sold", FieldType.Integer, 1, use_inverted_index=True)
         return self._filtered([(Occur.Must, Query.const_score_query(sells, 1.0)), self._in_stock()], filters)
 
     def any_in_stock(self, filters: Filters) -> Query:
