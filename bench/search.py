@@ -1,57 +1,63 @@
-"""Searches a second and their latency at 100,000 products (or so many as are asked for), with facets, over HTTP and in the
-worker, beside the bare engine: the same words asked of the same index, title only, no facets, no cards."""
+"""Searches among 100,000 products (or so many as are asked for): in the worker, each once with its facets counted anew, beside
+the bare engine; then over HTTP as a shop's day is, some asked often and most seldom, by many members.
+
+The bare engine is asked for the same words by its own parser, in the same fields with the same boosts, counts the same facets
+and reads the same number of documents; it corrects nothing, has no other passes, synonyms, filters and highlights, and writes
+no JSON.
+"""
 
 from __future__ import annotations
 
-import itertools
-import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import urlencode
 
-import numpy as np
-import psycopg
 from rich.console import Console
-from tantivy import Index, Searcher
+from tantivy import Index
 
-from bench import catalogue
+from bench import catalogue, shop_window
 from bench.environment import Environment, environment
 from bench.load import Plan, send
 from bench.results import Result, quantile
+from bench.shop_window import Asked
 from lakefront.bus import connect
-from lakefront.ids import new_id
 from lakefront.runtime import ports
 from lakefront.secrets import load_secrets
 from transactional.platform.database import Database
-from transactional.search.analysis import Synonyms, register
+from transactional.search.analysis import Synonyms, register, words_analyzer
 from transactional.search.building import build
-from transactional.search.finding import Snapshot
+from transactional.search.finding import COUNTED, Snapshot
 from transactional.search.index import IndexFolder
-from transactional.search.queries import Filters
+from transactional.search.queries import BOOSTS
+from transactional.search.schemas import SearchRequest
+from transactional.search.service import facets_json, filters_of
 
-PRODUCTS, USERS, CLIENTS, SECONDS, QUERIES = 100_000, 50, 4, 10.0, 2_000
-WORDS, BRANDS, LEAVES = 20_000, 500, 12
-_SYLLABLES = [first + second for first in "bdfgklmnprstvz" for second in ("a", "e", "i", "o", "u")]
+PRODUCTS, USERS, SECONDS, REQUESTS, IN_PROCESS = 100_000, 200, 10.0, 5_000, 2_000
+CLIENTS = (1, 4)
+_Asked = TypeVar("_Asked")
+SHARES = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
 
 
 async def measure(console: Console, products: int = PRODUCTS) -> Result:
-    """Fill the shop, build its index, ask each query once in this process, then by Zipf's law over HTTP as 50 members."""
+    """Fill the shop, build its index, search in this process and over HTTP."""
     result = Result("search")
     with environment() as servers:
         console.print(f"filling {products:,} products")
-        vocabulary = _vocabulary()
-        titles = _fill(servers.database_url, products, vocabulary)
-        queries = _queries(titles)
+        words = shop_window.Words()
+        titles = shop_window.fill(servers.database_url, products, words)
+        requests = shop_window.asked(titles, words, REQUESTS)
         folder = IndexFolder(servers.home / "search")
+        console.print("building the index")
         begun = time.monotonic()
         generation = await _build(servers, folder)
         result.add("products_indexed_per_s", products / (time.monotonic() - begun), "1/s")
         size = sum(path.stat().st_size for path in folder.path(generation).iterdir())
         result.add("index_bytes_per_product", size / products, "bytes")
-        console.print("each query once, in this process")
-        _in_process(result, folder, generation, queries)
+        console.print("each search once, in this process")
+        _in_process(result, folder, generation, requests)
         console.print("by Zipf's law, over HTTP")
-        await _over_http(result, servers, queries)
+        await _over_http(result, servers, requests)
     return result
 
 
@@ -65,125 +71,90 @@ async def _build(servers: Environment, folder: IndexFolder) -> str:
     return name
 
 
-def _in_process(result: Result, folder: IndexFolder, generation: str, queries: list[tuple[str, Filters]]) -> None:
-    """Latency of what a request costs in the search thread, facets counted anew each time, beside the bare engine."""
+def _in_process(result: Result, folder: IndexFolder, generation: str, requests: list[Asked]) -> None:
+    """What a request costs the thread that searches, nothing kept, beside the bare engine."""
     index = register(Index.open(str(folder.path(generation))))
-    snapshot = Snapshot(generation, index, index.searcher(), Synonyms.load())
-    for text, filters in queries[:100]:
-        snapshot.find(text, filters, 0, 20, with_facets=True)
+    searcher = index.searcher()
+    snapshot = Snapshot(generation, index, searcher, Synonyms.load())
+    result.add("index_segments", searcher.num_segments, "segments")
+    searches = [one for one in requests if not one.is_prefix][:IN_PROCESS]
+    prefixes = [one.text for one in requests if one.is_prefix][:500]
+    chosen = [SearchRequest.model_validate({"q": one.text, **_typed(one.parameters)}) for one in searches]
 
-    def whole_search(text: str, filters: Filters) -> object:
-        return snapshot.find(text, filters, 0, 20, with_facets=True)
+    def whole(asked: SearchRequest) -> None:
+        found = snapshot.find(asked.q, filters_of(asked), 0, asked.limit, sort=asked.sort, with_facets=True)
+        facets_json(found.facets or {})
 
-    whole = [_timed(whole_search, text, filters) for text, filters in queries]
-    bare = [_timed(_bare, index, snapshot.searcher, text) for text, _ in queries]
-    for share, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99")):
-        result.add(f"worker_latency_{name}", quantile(whole, share), "ms", quantile(bare, share))
-    result.add("worker_queries_per_s", 1000 * len(whole) / sum(whole), "1/s", 1000 * len(bare) / sum(bare))
+    def bare(asked: SearchRequest) -> None:
+        words = " ".join(plain.analyze(asked.q))
+        query = index.parse_query(words, list(BOOSTS), field_boosts=BOOSTS, conjunction_by_default=True)
+        found = searcher.search(query, asked.limit, weight_by_field="weight")
+        for _, address in found.hits:
+            searcher.doc(address)
+        searcher.aggregate(query, COUNTED)
+
+    plain = words_analyzer()
+    for asked in chosen[:100]:
+        whole(asked)
+        bare(asked)
+    limits, bare_cpu = _timed(bare, chosen)
+    latencies, cpu = _timed(whole, chosen)
+    for share, name in SHARES:
+        result.add(f"worker_latency_{name}", quantile(latencies, share), "ms", quantile(limits, share))
+    result.add("worker_cpu_ms_per_search", cpu, "ms", bare_cpu)
+    result.add("worker_searches_per_s", 1000 * len(latencies) / sum(latencies), "1/s", 1000 * len(limits) / sum(limits))
+    completions, _ = _timed(lambda text: snapshot.suggest(text, 10), prefixes)
+    for share, name in SHARES:
+        result.add(f"worker_suggestion_{name}", quantile(completions, share), "ms")
 
 
-def _bare(index: Index, searcher: Searcher, text: str) -> object:
-    query = index.parse_query(text, ["title"], conjunction_by_default=True)
-    return searcher.search(query, 20)
+def _typed(parameters: dict[str, str]) -> dict[str, object]:
+    return {name: [value] if name in ("attribute", "brand") else value for name, value in parameters.items()}
 
 
-def _timed(do: Callable[..., object], *arguments: object) -> float:
-    begun = time.perf_counter()
-    do(*arguments)
-    return (time.perf_counter() - begun) * 1000
+def _timed(do: Callable[[_Asked], object], asked: list[_Asked]) -> tuple[list[float], float]:
+    """Milliseconds of each, and CPU-ms of one in the mean."""
+    latencies: list[float] = []
+    cpu = time.process_time()
+    for one in asked:
+        begun = time.perf_counter()
+        do(one)
+        latencies.append((time.perf_counter() - begun) * 1000)
+    return latencies, (time.process_time() - cpu) * 1000 / len(asked)
 
 
-async def _over_http(result: Result, servers: Environment, queries: list[tuple[str, Filters]]) -> None:
+async def _over_http(result: Result, servers: Environment, requests: list[Asked]) -> None:
+    """One worker, authentication, limiter, metrics and logs on; first one client, which waits for nobody, then four."""
     key = load_secrets(servers.home).internal_key
     port = ports.any_free()
     url = f"http://127.0.0.1:{port}"
     servers.start("search-writer", ["-m", "transactional.search.process"])
-    servers.start("api", ["-m", "transactional.serve"], LAKEFRONT_API_PORT=str(port), LAKEFRONT_API_WORKERS="1")
+    servers.start(
+        "api", ["-m", "transactional.serve"], LAKEFRONT_API_PORT=str(port), LAKEFRONT_API_WORKERS="1",
+        LAKEFRONT_RATE_LIMIT_PER_MINUTE="100000000",
+    )  # fmt: skip
     servers.wait_for(f"{url}/health/live")
     tokens = await catalogue.members(url, key, USERS)
-    requests = [
-        {
-            "path": f"/api/v1/search?{_parameters(text, filters)}",
-            "headers": {"Authorization": f"Bearer {tokens[place % USERS]}", "X-Internal-Key": key},
-        }
-        for place, (text, filters) in enumerate(queries)
+    sent = [
+        {"path": _path(one), "headers": {"Authorization": f"Bearer {tokens[place % USERS]}"}}
+        for place, one in enumerate(requests)
     ]
-    servers.wait_for(f"{url}{requests[0]['path']}")
-    plan = Plan(url, requests, CLIENTS, SECONDS, weights=catalogue.zipf_weights(len(requests)))
-    before = servers.cpu_seconds("api")
-    outcome = await send(plan)
-    used = servers.cpu_seconds("api") - before
-    result.add("searches_per_s", outcome.rate, "1/s")
-    result.add("cpu_ms_per_search", used * 1000 / max(1, sum(outcome.statuses.values())), "ms")
-    for share, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99")):
-        result.add(f"latency_{name}", quantile(outcome.latencies_ms, share), "ms")
-    refused = sum(count for status, count in outcome.statuses.items() if int(status) >= 400)
-    result.add("refused", refused, "answers")
+    servers.wait_for(f"{url}/api/v1/search?q=x")
+    for clients in CLIENTS:
+        plan = Plan(url, sent, clients, SECONDS, 2.0, weights=catalogue.zipf_weights(len(sent)), seed=clients)
+        before = servers.cpu_seconds("api")
+        outcome = await send(plan)
+        used = (servers.cpu_seconds("api") - before) * plan.seconds / (plan.seconds + plan.warm_up_seconds)
+        suffix = f"{clients}_client" + "s" * (clients > 1)
+        result.add(f"searches_per_s_{suffix}", outcome.rate, "1/s")
+        result.add(f"cpu_ms_per_search_{suffix}", used * 1000 / max(1, sum(outcome.statuses.values())), "ms")
+        for share, name in SHARES:
+            result.add(f"latency_{name}_{suffix}", quantile(outcome.latencies_ms, share), "ms")
+        refused = sum(count for status, count in outcome.statuses.items() if int(status) >= 400)
+        result.add(f"refused_{suffix}", refused, "answers")
 
 
-def _parameters(text: str, filters: Filters) -> str:
-    asked = {"q": text, "category": filters.category}
-    return urlencode({name: value for name, value in asked.items() if value is not None})
-
-
-def _vocabulary() -> list[str]:
-    randomness = random.Random(5)
-    words: dict[str, None] = {}
-    while len(words) < WORDS:
-        words["".join(randomness.choices(_SYLLABLES, k=randomness.randint(2, 4)))] = None
-    return list(words)
-
-
-def _queries(titles: list[str]) -> list[tuple[str, Filters]]:
-    """One to three words of a title; a tenth with a letter left out, a fifth within a department."""
-    randomness = random.Random(11)
-    made: list[tuple[str, Filters]] = []
-    for number in range(QUERIES):
-        words = randomness.choice(titles).split()[: randomness.randint(1, 3)]
-        if number % 10 == 3:
-            words[-1] = words[-1][:2] + words[-1][3:]
-        category = f"department{randomness.randint(0, 4)}" if number % 5 == 1 else None
-        made.append((" ".join(words), Filters(category)))
-    return made
-
-
-def _fill(database_url: str, products: int, vocabulary: list[str]) -> list[str]:
-    """Products with stock, written by COPY; returns some of their titles."""
-    randomness = np.random.default_rng(3)
-    weights = np.array(catalogue.zipf_weights(len(vocabulary), 0.9))
-    drawn: Iterator[str] = itertools.cycle(
-        vocabulary[place] for place in randomness.choice(len(vocabulary), 2_000_000, p=weights / weights.sum())
-    )
-    titles: list[str] = []
-    with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
-        categories = []
-        for number in range(5):
-            root = new_id()
-            cursor.execute(_CATEGORY, (root, None, f"department{number}", "", f"department{number}"))
-            for leaf in range(LEAVES):
-                categories.append(each := new_id())
-                cursor.execute(_CATEGORY, (each, root, f"shelf{leaf}", "", f"department{number}/shelf{leaf}"))
-        cursor.execute("INSERT INTO warehouses (code, name) VALUES ('main', 'main') ON CONFLICT DO NOTHING")
-        ids = [new_id() for _ in range(products)]
-        with cursor.copy(_PRODUCTS) as rows:
-            for number, product_id in enumerate(ids):
-                title = " ".join(itertools.islice(drawn, 4 + number % 4))
-                description = " ".join(itertools.islice(drawn, 20))
-                if number % max(1, products // 5_000) == 0:
-                    titles.append(title)
-                rows.write_row((
-                    product_id, f"BENCH-{number:07}", title, description, categories[number % len(categories)],
-                    f"Brand {number % BRANDS}", f"{5 + number % 90}.99", f"{5 + number % 90}.99", "2026-01-01", "2026-01-01",
-                ))  # fmt: skip
-        with cursor.copy("COPY stock (sku, warehouse, product_id, available) FROM STDIN") as rows:
-            for number, product_id in enumerate(ids):
-                rows.write_row((f"BENCH-{number:07}", "main", product_id, number % 8))
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("ANALYZE products, stock, categories")
-    return titles
-
-
-_CATEGORY = "INSERT INTO categories (id, parent_id, slug, name, path) VALUES (%s, %s, %s, %s, %s)"
-_PRODUCTS = """
-COPY products (id, sku, title, description, category_id, brand, base_price, price, created_at, updated_at) FROM STDIN
-"""
+def _path(one: Asked) -> str:
+    if one.is_prefix:
+        return f"/api/v1/search/suggestions?{urlencode({'prefix': one.text})}"
+    return f"/api/v1/search?{urlencode({'q': one.text, **one.parameters})}"

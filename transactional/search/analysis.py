@@ -71,6 +71,10 @@ class Synonyms:
                     place += length
                     break
 
+    def has(self, word: str) -> bool:
+        """Whether a word is also called something else."""
+        return (word,) in self._others
+
     def _phrases(self, text: str) -> list[Phrase]:
         found = [tuple(self._analyzer.analyze(part)) for part in text.split(",")]
         return list(dict.fromkeys(phrase for phrase in found if phrase))

@@ -21,25 +21,25 @@ from transactional.search.index import Generation, IndexFolder, ProductDocument,
 PAGE = 2_000
 OVERLAP_SECONDS = 300
 """How much older news a new generation reads again: clocks of two machines may differ, and reading twice changes nothing."""
-POPULARITY_ORDERS = 20_000
 
 
 class BuildUnderWay(RuntimeError):
     """Another process builds a generation just now."""
 
 
-async def read_products(db: Database, product_ids: Sequence[str]) -> dict[str, ProductDocument]:
-    """The active ones of some products, as they are now."""
+async def read_products(db: Database, product_ids: Sequence[str]) -> dict[str, ProductDocument | None]:
+    """What some products, or the products of some variants, are now; None for what is not in the index (any more)."""
     async with db.connection() as connection, connection.cursor(row_factory=class_row(ProductDocument)) as cursor:
         await cursor.execute(store.PRODUCTS, {"product_ids": list(product_ids)})
-        return {product.id: product for product in await cursor.fetchall()}
+        found = {product.id: product if product.is_active else None for product in await cursor.fetchall()}
+    return dict.fromkeys(product_ids) | found
 
 
-async def read_units_sold(db: Database) -> dict[str, int]:
-    """Units of each product in the latest orders."""
+async def read_popularity(db: Database) -> dict[str, int]:
+    """Units of each product in the latest orders, as last counted."""
     async with db.connection() as connection:
-        cursor = await connection.execute(store.UNITS_SOLD, {"orders": POPULARITY_ORDERS})
-        return {str(product_id): int(units) for product_id, units in await cursor.fetchall()}
+        cursor = await connection.execute(store.POPULARITY)
+        return {product_id: int(units) for product_id, units in await cursor.fetchall()}
 
 
 async def where_the_bus_stands(bus: Bus, partitions: int) -> Progress:
@@ -77,16 +77,20 @@ async def _fill(path: Path, db: Database, progress: Progress, tell: Callable[[in
     generation = await asyncio.to_thread(Generation.create, path)
     number, after = 0, str(UUID(int=0))
     try:
-        units = await read_units_sold(db)
         while page := await _page(db, after):
-            documents = [product.document(units.get(product.id, 0)) for product in page]
-            await asyncio.to_thread(generation.add, documents)
+            await asyncio.to_thread(_add, generation, page)
             number, after = number + len(page), page[-1].id
             tell(number)
         await asyncio.to_thread(generation.commit, progress)
-    finally:
+    except BaseException:
         await asyncio.to_thread(generation.close)
+        raise
+    await asyncio.to_thread(generation.finish)
     return number
+
+
+def _add(generation: Generation, page: Sequence[ProductDocument]) -> None:
+    generation.add(product.document() for product in page)
 
 
 async def _page(db: Database, after: str) -> list[ProductDocument]:

@@ -15,6 +15,7 @@ from transactional.search.queries import BOOSTS, QueryBuilder
 
 SHORTEST = 3
 SHORTEST_FOR_TWO = 6
+MOST_NEIGHBOURS = 10_000
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -22,13 +23,14 @@ def corrected(searcher: Searcher, builder: QueryBuilder, words: Sequence[str]) -
     """The words with the unknown ones corrected; None where nothing is unknown, or nothing better is known."""
     found: list[str] = []
     for word in words:
-        found += [word] if _is_known(searcher, builder, word) else _correct(searcher, word)
+        found += [word] if is_known(searcher, builder, word) else _correct(searcher, word)
     return found if found != list(words) else None
 
 
-def _is_known(searcher: Searcher, builder: QueryBuilder, word: str) -> bool:
+def is_known(searcher: Searcher, builder: QueryBuilder, word: str) -> bool:
+    """Whether any product has the word, in any form, or it is a synonym."""
     stem = builder.stem(word)
-    return any(searcher.doc_freq(name, stem) for name in BOOSTS)
+    return builder.has_synonyms(word) or any(searcher.doc_freq(name, stem) for name in BOOSTS)
 
 
 def _correct(searcher: Searcher, word: str) -> list[str]:
@@ -40,11 +42,18 @@ def _correct(searcher: Searcher, word: str) -> list[str]:
     if parts := _split(searcher, word):
         return parts
     if len(word) >= SHORTEST_FOR_TWO:
-        terms = searcher.terms_with_prefix("words", word[0])
-        close = [(count, term) for term, count in terms if is_within(word, term, 2)]
+        close = [(count, term) for term, count in _neighbours(searcher, word) if is_within(word, term, 2)]
         if close:
             return [max(close)[1]]
     return [word]
+
+
+def _neighbours(searcher: Searcher, word: str) -> list[tuple[str, int]]:
+    """Words of the dictionary with the same beginning: one letter, or two where that is too many to compare."""
+    terms = searcher.terms_with_prefix("words", word[:1], limit=MOST_NEIGHBOURS)
+    return (
+        terms if len(terms) < MOST_NEIGHBOURS else searcher.terms_with_prefix("words", word[:2], limit=MOST_NEIGHBOURS)
+    )
 
 
 def _split(searcher: Searcher, word: str) -> list[str] | None:

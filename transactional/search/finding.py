@@ -5,27 +5,44 @@ All of it runs in a thread of the reader's pool, on one state of the index.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
-from tantivy import Document, Index, Query, Searcher, SearchResult, SnippetGenerator
+from tantivy import Document, Index, Order, Query, Searcher, SearchResult, SnippetGenerator
 
 from transactional.search.analysis import Synonyms
-from transactional.search.corrections import corrected
+from transactional.search.corrections import corrected, is_known
 from transactional.search.queries import Filters, QueryBuilder
 
 TOO_FEW = 3
 """Exact results below this are worth looking for a misspelt word."""
-MOST_BRANDS, MOST_CATEGORIES, MOST_SUGGESTIONS = 20, 30, 10
+MOST_SUGGESTIONS = 10
+MOST_CATEGORIES = 30
 SNIPPET_CHARACTERS = 160
 Match = Literal["all_words", "corrected", "some_words", "popular"]
+Sort = Literal["relevance", "newest", "price", "price_desc", "popularity"]
 Facets = dict[str, list[tuple[str, int]]]
-_FACETS = {
-    "categories": {"terms": {"field": "category_path", "size": MOST_CATEGORIES}},
-    "brands": {"terms": {"field": "brand_name", "size": MOST_BRANDS}},
-    "availability": {"terms": {"field": "availability", "size": 2}},
+"""By kind, terms of the index with how many results have them, the commonest first."""
+_FACET_FIELDS = {
+    "categories": ("category_leaf", 1_000),
+    "brands": ("brand_name", 20),
+    "sellers": ("seller", 20),
+    "tags": ("tag", 20),
+    "attributes": ("facet", 200),
+    "prices": ("price_range", 50),
+    "availability": ("availability", 2),
+}
+COUNTED = {name: {"terms": {"field": field, "size": size}} for name, (field, size) in _FACET_FIELDS.items()}
+_ORDERS: dict[Sort, dict[str, Any]] = {
+    "relevance": {"weight_by_field": "weight"},
+    "newest": {"order_by_field": "listed_ms", "order": Order.Desc},
+    "price": {"order_by_field": "price", "order": Order.Asc},
+    "price_desc": {"order_by_field": "price", "order": Order.Desc},
+    "popularity": {"order_by_field": "units_sold", "order": Order.Desc},
 }
 
 
@@ -58,28 +75,44 @@ class Snapshot:
     searcher: Searcher
     synonyms: Synonyms
 
-    def find(self, text: str, filters: Filters, offset: int, limit: int, *, with_facets: bool) -> Found:
+    @property
+    def magnitude(self) -> int:
+        """The size of the shop in steps of 3.5 %."""
+        return round(20 * math.log2(1 + self.searcher.num_docs))
+
+    def find(
+        self,
+        text: str,
+        filters: Filters,
+        offset: int,
+        limit: int,
+        *,
+        sort: Sort = "relevance",
+        with_facets: bool,
+    ) -> Found:
         """Look for all words; where that finds too little, for corrected ones; where that finds nothing, for some of
         them; and where nothing has any, show what is popular."""
         builder = QueryBuilder(self.index.schema, self.synonyms)
         words = builder.words(text)
-        match, query, found, meant = self._choose(builder, words, filters, offset, limit)
+        match, query, found, meant = self._choose(builder, words, filters, offset, limit, sort)
         documents = [self.searcher.doc(address) for _, address in found.hits]
-        facets = self._facets(query) if with_facets else None
+        facets: Facets | None = {}
+        if _count(found):
+            facets = self._facets(query) if with_facets else None
         return Found(match, self._hits(query, documents), _count(found), meant, facets)
 
     def facets(self, text: str, filters: Filters) -> Facets:
         """The facets of a search alone."""
         builder = QueryBuilder(self.index.schema, self.synonyms)
-        return self._facets(self._choose(builder, builder.words(text), filters, 0, 1)[1])
+        return self._facets(self._choose(builder, builder.words(text), filters, 0, 1, "relevance")[1])
 
     def _choose(
-        self, builder: QueryBuilder, words: Sequence[str], filters: Filters, offset: int, limit: int
+        self, builder: QueryBuilder, words: Sequence[str], filters: Filters, offset: int, limit: int, sort: Sort
     ) -> tuple[Match, Query, SearchResult, str | None]:
         """The first pass that finds enough, with its page: counting and ranking are one walk through the results."""
 
         def ask(query: Query) -> SearchResult:
-            return self.searcher.search(query, limit, offset=offset, weight_by_field="weight")
+            return self.searcher.search(query, limit, offset=offset, **_ORDERS[sort])
 
         query = builder.all_words(words, filters)
         found = ask(query)
@@ -91,12 +124,29 @@ class Snapshot:
             words = better
         if _count(found):
             return "all_words", query, found, None
-        query = builder.some_words(words, filters)
-        found = ask(query)
-        if _count(found):
-            return "some_words", query, found, None
-        query = builder.popular(filters)
-        return "popular", query, ask(query), None
+        for query in self._relaxed(builder, words, filters):
+            if _count(relaxed := ask(query)) >= TOO_FEW:
+                return "some_words", query, relaxed, None
+        if _count(relaxed):
+            return "some_words", query, relaxed, None
+        return "popular", query, found if offset else self._instead(builder, filters, limit), None
+
+    def _instead(self, builder: QueryBuilder, filters: Filters, limit: int) -> SearchResult:
+        """What is shown where nothing was found: what sells; in a corner of the shop that sold nothing yet, what is new. Not
+        counted, since it is half the shop."""
+        found = self.searcher.search(builder.popular(filters), limit, count=False, **_ORDERS["relevance"])
+        if found.hits:
+            return found
+        return self.searcher.search(builder.any_in_stock(filters), limit, count=False, **_ORDERS["newest"])
+
+    def _relaxed(self, builder: QueryBuilder, words: Sequence[str], filters: Filters) -> Iterator[Query]:
+        """All words that the index knows; all but one; any. The first ones cost little, since rare words lead them."""
+        known = [word for word in words if is_known(self.searcher, builder, word)]
+        if 0 < len(known) < len(words):
+            yield builder.all_words(known, filters)
+        if len(known) > 2:
+            yield builder.all_but_one_word(known, filters)
+        yield builder.some_words(words, filters)
 
     def _hits(self, query: Query, documents: Sequence[Document]) -> list[Hit]:
         titles = SnippetGenerator.create(self.searcher, query, self.index.schema, "title")
@@ -111,14 +161,17 @@ class Snapshot:
         return hits
 
     def _facets(self, query: Query) -> Facets:
-        told: dict[str, Any] = self.searcher.aggregate(query, _FACETS)
-        return {
-            name: sorted(
-                ((str(bucket["key"]), int(bucket["doc_count"])) for bucket in told[name]["buckets"]),
-                key=lambda each: (-each[1], each[0]),
-            )
-            for name in _FACETS
+        told: dict[str, Any] = self.searcher.aggregate(query, COUNTED)
+        counted = {
+            name: Counter({str(bucket["key"]): int(bucket["doc_count"]) for bucket in told[name]["buckets"]})
+            for name in COUNTED
         }
+        counted["categories"] = _with_those_above(counted["categories"])
+        facets = {
+            name: sorted(counts.items(), key=lambda each: (-each[1], each[0])) for name, counts in counted.items()
+        }
+        facets["categories"] = facets["categories"][:MOST_CATEGORIES]
+        return facets
 
     def suggest(self, prefix: str, limit: int) -> list[tuple[str, int]]:
         """What a text may go on to: its last word completed, by the number of products that have all of it."""
@@ -131,6 +184,16 @@ class Snapshot:
         terms = self.searcher.terms_with_prefix("words", last, filter_query=condition)
         best = sorted(terms, key=lambda each: (-each[1], len(each[0]), each[0]))[:limit]
         return [(" ".join([*before, term]), count) for term, count in best if count]
+
+
+def _with_those_above(leaves: Mapping[str, int]) -> Counter[str]:
+    """A product stands in each category above its own, too. Adding up here costs a fifth of a column with several values."""
+    counts: Counter[str] = Counter()
+    for path, number in leaves.items():
+        steps = path.split("/")
+        for depth in range(1, len(steps) + 1):
+            counts["/".join(steps[:depth])] += number
+    return counts
 
 
 def _count(found: SearchResult) -> int:

@@ -12,17 +12,21 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from tantivy import Document, FieldType, Index, IndexWriter, Query, Schema, SchemaBuilder
 
 from lakefront.ids import new_id
+from lakefront.money import decimals
+from lakefront.telemetry import logger
 from transactional.search.analysis import STEMS, WORDS, register
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Part of a generation's name: code that needs other fields builds an index of its own, and never opens this one."""
 HEAP_BYTES = 64_000_000
 PRICE_UNITS = 10_000
@@ -33,7 +37,9 @@ _PROGRESS = "progress"
 _OUT_OF_STOCK = 0.5
 _PER_DOUBLING = 0.2
 _MOST_DOUBLINGS = 16
+_SEPARATOR = "\x1f"
 _BEHIND_THE_HEAD = re.compile(r"\s(?:for|with)\s", re.IGNORECASE)
+log = logger("search_index")
 
 
 def build_schema() -> Schema:
@@ -49,10 +55,15 @@ def build_schema() -> Schema:
     builder.add_text_field("description", stored=True, tokenizer_name=STEMS)
     builder.add_text_field("words", tokenizer_name=WORDS, index_option="freq")
     builder.add_text_field("brand_name", fast=True, tokenizer_name="raw", index_option="basic")
-    builder.add_text_field("category_path", fast=True, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("category_path", tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("category_leaf", fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("availability", fast=True, tokenizer_name="raw", index_option="basic")
-    builder.add_text_field("currency", tokenizer_name="raw", index_option="basic")
-    builder.add_integer_field("price", indexed=True, fast=True)
+    builder.add_text_field("seller", fast=True, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("tag", fast=True, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("facet", fast=True, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("price_range", fast=True, tokenizer_name="raw", index_option="basic")
+    builder.add_integer_field("price", indexed=True, fast=True)  # those of all variants, the lowest first
+    builder.add_integer_field("listed_ms", fast=True)
     builder.add_integer_field("units_sold", indexed=True, fast=True)
     builder.add_float_field("weight", fast=True)
     builder.add_bytes_field("card", stored=True)
@@ -61,20 +72,30 @@ def build_schema() -> Schema:
 
 @dataclass(frozen=True, slots=True)
 class ProductDocument:
-    """A product as it is found and shown. ``card`` is what lists show of it, as finished JSON."""
+    """A product, with its variants if it has some, as it is found and shown. ``card`` is what lists show of it, as finished
+    JSON. SKUs find it, but are no words that suggestions and corrections know."""
 
     id: str
     title: str
     description: str
     brand: str | None
     category_path: str
-    attributes: Mapping[str, Any]
     currency: str
-    price_units: int
+    price_units: Sequence[int]
+    """From the lowest to the highest."""
     is_available: bool
     card: str
+    units_sold: int = 0
+    listed_ms: int = 0
+    seller: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    facets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+    skus: Sequence[str] = ()
+    translated_titles: Sequence[str] = ()
+    is_active: bool = True
 
-    def document(self, units_sold: int) -> Document:
+    def document(self) -> Document:
         """The document of the index."""
         made = Document()
         made.add_text("kind", "product")
@@ -82,23 +103,39 @@ class ProductDocument:
         made.add_text("title", self.title)
         made.add_text("head", head(self.title))
         path = self.category_path.split("/")
-        category, attributes = " ".join(path).replace("-", " "), " ".join(_texts(self.attributes))
+        category = " ".join(path).replace("-", " ")
         made.add_text("category", category)
+        made.add_text("category_leaf", self.category_path)
         for depth in range(len(path)):
             made.add_text("category_path", "/".join(path[: depth + 1]))
-        made.add_text("attributes", attributes)
+        described = [*_texts(self.attributes), *_texts(self.facets), *(tag.replace("-", " ") for tag in self.tags)]
+        attributes = " ".join(dict.fromkeys([*described, *self.translated_titles]))
+        made.add_text("attributes", " ".join((attributes, *self.skus)))
         made.add_text("description", self.description[:MOST_DESCRIPTION])
         if self.brand:
             made.add_text("brand", self.brand)
             made.add_text("brand_name", self.brand)
         made.add_text("words", " ".join((self.title, self.brand or "", category, attributes)))
-        made.add_text("availability", "in_stock" if self.is_available else "out_of_stock")
-        made.add_text("currency", self.currency)
-        made.add_integer("price", self.price_units)
-        made.add_integer("units_sold", units_sold)
-        made.add_float("weight", weight(units_sold, self.is_available))
+        self._add_facets(made)
+        made.add_integer("units_sold", self.units_sold)
+        made.add_integer("listed_ms", self.listed_ms)
+        made.add_float("weight", stored_weight(weight(self.units_sold, self.is_available)))
         made.add_bytes("card", self.card.encode())
         return made
+
+    def _add_facets(self, made: Document) -> None:
+        made.add_text("availability", "in_stock" if self.is_available else "out_of_stock")
+        if self.seller:
+            made.add_text("seller", self.seller)
+        for tag in self.tags:
+            made.add_text("tag", tag)
+        for name, values in self.facets.items():
+            for value in values:
+                made.add_text("facet", facet_term(name, value))
+        for units in self.price_units:
+            made.add_integer("price", units)
+        for term in dict.fromkeys(price_range_term(self.currency, units) for units in self.price_units):
+            made.add_text("price_range", term)
 
 
 def head(title: str) -> str:
@@ -112,6 +149,38 @@ def weight(units_sold: int, is_available: bool) -> float:
     return popularity * (1.0 if is_available else _OUT_OF_STOCK)
 
 
+def stored_weight(factor: float) -> float:
+    """The field's value for a factor. The engine multiplies scores with log2(2 + value), which is never below 1, so that all
+    factors are told as multiples of the smallest."""
+    return float(2.0 ** (factor / _OUT_OF_STOCK) - 2.0)
+
+
+def facet_term(name: str, value: str) -> str:
+    """An attribute or option with one of its values, as a term."""
+    return f"{name}{_SEPARATOR}{value}"
+
+
+def split_facet(term: str) -> tuple[str, str]:
+    """Name and value of a term."""
+    name, _, value = term.partition(_SEPARATOR)
+    return name, value
+
+
+def price_range_term(currency: str, units: int) -> str:
+    """The range in which a price lies, as a term: they begin at 0, 1, 2, 5, 10, 20, 50 and so on."""
+    low, high = 0, PRICE_UNITS
+    while units >= high:
+        digits = 10 ** (len(str(high // PRICE_UNITS)) - 1)
+        low, high = high, PRICE_UNITS * digits * {1: 2, 2: 5, 5: 10}[high // PRICE_UNITS // digits]
+    return _SEPARATOR.join((currency, str(low), str(high - PRICE_UNITS // 10 ** decimals(currency))))
+
+
+def split_price_range(term: str) -> tuple[str, Decimal, Decimal]:
+    """Currency, lowest and highest amount of a range: asking for prices from one to the other finds what is counted."""
+    currency, low, high = term.split(_SEPARATOR)
+    return currency, Decimal(low) / PRICE_UNITS, Decimal(high) / PRICE_UNITS
+
+
 def _texts(value: Any) -> Iterable[str]:
     """The words in the values of attributes; tags are an attribute like any other."""
     if isinstance(value, str):
@@ -119,7 +188,7 @@ def _texts(value: Any) -> Iterable[str]:
     elif isinstance(value, Mapping):
         for each in value.values():
             yield from _texts(each)
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         for each in value:
             yield from _texts(each)
     elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -148,12 +217,13 @@ class Progress:
 
     @classmethod
     def of(cls, index: Index) -> Progress:
-        """What the last commit says. Raises LookupError for an index without it."""
-        searcher = index.searcher()
-        hits = searcher.search(Query.term_query(index.schema, "id", _PROGRESS), 1).hits
-        if not hits:
-            raise LookupError("the index does not say how far it has read the bus")
-        told = json.loads(_bytes(searcher.doc(hits[0][1]), "card"))
+        """What the last commit says. Raises LookupError for an index without it, IndexBroken."""
+        with engine_errors():
+            searcher = index.searcher()
+            hits = searcher.search(Query.term_query(index.schema, "id", _PROGRESS), 1).hits
+            if not hits:
+                raise LookupError("the index does not say how far it has read the bus")
+            told = json.loads(_bytes(searcher.doc(hits[0][1]), "card"))
         offsets = {(stream, partition): offset for stream, partition, offset in told["offsets"]}
         return cls(told["bus"], offsets, dict(told["positions"]))
 
@@ -162,13 +232,40 @@ def _bytes(document: Document, name: str) -> bytes:
     return bytes(document.get_first(name) or b"")
 
 
+class IndexLocked(RuntimeError):
+    """Another process writes the index."""
+
+
+class IndexBroken(RuntimeError):
+    """The engine cannot make sense of the files of an index."""
+
+
+class IndexNotWritten(OSError):
+    """The engine could not write: mostly the disk is full. What was committed before stands."""
+
+
+@contextmanager
+def engine_errors(otherwise: type[Exception] = IndexBroken) -> Iterator[None]:
+    """The engine says everything by ValueError, and where it panics by what is no ``Exception`` and would pass every handler.
+    Here a lock that is held becomes IndexLocked, all else what is said."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, ValueError) and type(error).__name__ != "PanicException":
+            raise
+        if "LockBusy" in str(error):
+            raise IndexLocked("another process writes the index") from error
+        raise otherwise(str(error)) from error
+
+
 class Generation:
     """One generation, opened for writing. tantivy's own lock keeps a second writer out."""
 
     def __init__(self, path: Path, index: Index) -> None:
         self.path = path
         self.index = register(index)
-        self._writer: IndexWriter = index.writer(HEAP_BYTES, 1)
+        with engine_errors():
+            self._writer: IndexWriter = index.writer(HEAP_BYTES, 1)
 
     @classmethod
     def create(cls, path: Path) -> Generation:
@@ -178,41 +275,60 @@ class Generation:
 
     @classmethod
     def open(cls, path: Path) -> Generation:
-        """One that is there. Raises ValueError while another process writes it."""
-        return cls(path, Index.open(str(path)))
+        """One that is there. Raises IndexLocked and IndexBroken."""
+        with engine_errors():
+            index = Index.open(str(path))
+        return cls(path, index)
 
     def put(self, documents: Iterable[tuple[str, Document | None]]) -> None:
         """Replace products by their ids; None takes one out. Nothing is seen before ``commit``."""
-        for product_id, document in documents:
-            self._writer.delete_documents_by_term("id", product_id)
-            if document is not None:
-                self._writer.add_document(document)
+        with engine_errors(IndexNotWritten):
+            for product_id, document in documents:
+                self._writer.delete_documents_by_term("id", product_id)
+                if document is not None:
+                    self._writer.add_document(document)
 
     def add(self, documents: Iterable[Document]) -> None:
         """Add products that are not there yet."""
-        for document in documents:
-            self._writer.add_document(document)
+        with engine_errors(IndexNotWritten):
+            for document in documents:
+                self._writer.add_document(document)
 
     def commit(self, progress: Progress) -> None:
         """Make what was put visible and durable, together with how far the bus was read."""
-        self._writer.delete_documents_by_term("id", _PROGRESS)
-        self._writer.add_document(progress.document())
-        self._writer.commit()
-        self.index.reload()
+        with engine_errors(IndexNotWritten):
+            self._writer.delete_documents_by_term("id", _PROGRESS)
+            self._writer.add_document(progress.document())
+            self._writer.commit()
+            self.index.reload()
 
     def units_sold(self) -> dict[str, int]:
         """What the index holds of products that sell: units by product id."""
-        searcher = self.index.searcher()
-        sells = Query.range_query(self.index.schema, "units_sold", FieldType.Integer, 1, None)
-        addresses = [address for _, address in searcher.search(sells, max(searcher.num_docs, 1)).hits]
-        units = searcher.fast_field_values("units_sold", addresses)
-        cards = (json.loads(_bytes(searcher.doc(address), "card")) for address in addresses)
-        return {card["product_id"]: int(number or 0) for card, number in zip(cards, units, strict=True)}
+        with engine_errors():
+            searcher = self.index.searcher()
+            sells = Query.range_query(self.index.schema, "units_sold", FieldType.Integer, 1, use_inverted_index=True)
+            addresses = [address for _, address in searcher.search(sells, max(searcher.num_docs, 1)).hits]
+            units = searcher.fast_field_values("units_sold", addresses)
+            cards = (json.loads(_bytes(searcher.doc(address), "card")) for address in addresses)
+            return {card["product_id"]: int(number or 0) for card, number in zip(cards, units, strict=True)}
 
     def close(self) -> None:
-        """End the writer; what is not committed is forgotten."""
-        self._writer.rollback()
-        self._writer.wait_merging_threads()
+        """End the writer at once; what is not committed is forgotten, and merges under way are left to the next one. Where the
+        files are damaged, or the disk is full, the writer ends, too."""
+        try:
+            with engine_errors():
+                self._writer.rollback()
+                self._writer.wait_merging_threads()
+        except (IndexBroken, OSError) as error:
+            log.warning("not_closed_in_order", path=str(self.path), error=str(error))
+        finally:
+            del self._writer
+
+    def finish(self) -> None:
+        """End the writer when the segments are merged: readers are the faster the fewer there are."""
+        with engine_errors():
+            self._writer.wait_merging_threads()
+        del self._writer
 
 
 class IndexFolder:

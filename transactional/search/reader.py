@@ -12,7 +12,7 @@ from tantivy import Index
 
 from transactional.search.analysis import Synonyms, register
 from transactional.search.finding import Snapshot
-from transactional.search.index import IndexFolder
+from transactional.search.index import IndexBroken, IndexFolder, engine_errors
 
 THREADS = 2
 LOOK_SECONDS = 0.5
@@ -32,7 +32,7 @@ class SearchReader:
         self._synonyms = synonyms
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="search")
         self._snapshot: Snapshot | None = None
-        self._seen: tuple[str, int] | None = None
+        self._seen: tuple[str, int, int] | None = None
         self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -55,14 +55,19 @@ class SearchReader:
         return self._snapshot
 
     async def ask(self, question: Callable[[], Result]) -> Result:
-        """The answer to a question about a snapshot, from a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, question)
+        """The answer to a question about a snapshot, from a thread. Raises NoIndex where its files turn out to be damaged."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, _asked, question)
+        except (IndexBroken, OSError) as error:
+            log.error("search_index_broken", error=str(error))
+            self._snapshot, self._seen = None, None  # look again: it may have been built anew
+            raise NoIndex from error
 
     async def look(self) -> None:
         """See what has been committed since, or is in force now. What cannot be read leaves the last state in place."""
         try:
             await asyncio.to_thread(self._look)
-        except (OSError, ValueError) as error:
+        except (OSError, IndexBroken) as error:
             log.warning("search_index_not_read", error=str(error))
 
     def _look(self) -> None:
@@ -70,20 +75,26 @@ class SearchReader:
         if name is None:
             self._snapshot, self._seen = None, None
             return
-        seen = (name, (self._folder.path(name) / "meta.json").stat().st_mtime_ns)
+        meta = (self._folder.path(name) / "meta.json").stat()
+        seen = (name, meta.st_mtime_ns, meta.st_ino)  # each commit puts another file in its place
         if seen == self._seen:
             return
-        if self._snapshot is not None and self._snapshot.generation == name:
-            index = self._snapshot.index
+        with engine_errors():
+            if self._snapshot is not None and self._snapshot.generation == name:
+                index = self._snapshot.index
+            else:
+                index = register(Index.open(str(self._folder.path(name))))
+                index.config_reader("manual")
             index.reload()
-        else:
-            index = register(Index.open(str(self._folder.path(name))))
-            index.config_reader("manual")
-            index.reload()
-        self._snapshot = Snapshot(name, index, index.searcher(), self._synonyms)
+            self._snapshot = Snapshot(name, index, index.searcher(), self._synonyms)
         self._seen = seen
 
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             await self.look()
+
+
+def _asked(question: Callable[[], Result]) -> Result:
+    with engine_errors():
+        return question()

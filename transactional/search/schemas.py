@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from transactional.catalogue.schemas import CategoryPath, ProductInList, Text
+from transactional.catalogue.schemas import Brand, CategoryPath, NamedValue, ProductInList, Seller, Tag, Text
 from transactional.platform.amounts import RequestedAmount
 from transactional.search.errors import DEEPEST
+from transactional.search.finding import Sort
 
-MOST_BRANDS_ASKED = 20
+MOST_ASKED = 20
 QueryText = Annotated[Text, Field(min_length=1, max_length=200, examples=["enamel kettle"])]
-Brand = Annotated[Text, Field(min_length=1, max_length=120)]
 
 
 class SearchRequest(BaseModel):
@@ -25,10 +25,19 @@ class SearchRequest(BaseModel):
 
     q: QueryText
     category: CategoryPath | None = None
-    brand: Annotated[list[Brand], Field(max_length=MOST_BRANDS_ASKED)] = Field(default_factory=list)
+    brand: Annotated[list[Brand], Field(max_length=MOST_ASKED)] = Field(
+        default_factory=list, description="One of these."
+    )
+    seller: Seller | None = None
+    tag: Annotated[list[Tag], Field(max_length=MOST_ASKED)] = Field(default_factory=list, description="All of these.")
+    attribute: Annotated[list[NamedValue], Field(max_length=MOST_ASKED)] = Field(
+        default_factory=list,
+        description="`name:value` of attributes and options; several values of one name: one of them.",
+    )
     price_min: RequestedAmount | None = None
     price_max: RequestedAmount | None = None
     in_stock: bool = False
+    sort: Sort = Field("relevance", description="Best, newest, cheapest, dearest or most bought first.")
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     page: Annotated[int, Field(ge=1, le=DEEPEST)] = 1
     cursor: Annotated[str, Field(max_length=200)] | None = None
@@ -48,8 +57,10 @@ class Highlights(BaseModel):
 
 
 class ProductFound(ProductInList):
-    """A product as lists show it, with highlights."""
+    """A product as lists show it, one with variants once, with highlights."""
 
+    highest_price: str
+    """Of its dearest variant; `price` is that of the cheapest."""
     highlights: Highlights
 
 
@@ -60,11 +71,32 @@ class FacetValue(BaseModel):
     count: int
 
 
+class AttributeValues(BaseModel):
+    """An attribute or option with its commonest values."""
+
+    name: str
+    values: list[FacetValue]
+
+
+class PriceRange(BaseModel):
+    """How many of the results cost so much; `price_min` and `price_max` with these amounts find them."""
+
+    currency: str
+    lowest: str
+    highest: str
+    count: int
+
+
 class SearchFacets(BaseModel):
-    """Counts over all results; a product counts for each category above its own, too."""
+    """Counts over all results; a product counts for each category above its own, too, and for each of its variants' options
+    and prices. Those of a search with very many results may be a minute old."""
 
     categories: list[FacetValue]
     brands: list[FacetValue]
+    sellers: list[FacetValue]
+    tags: list[FacetValue]
+    attributes: list[AttributeValues]
+    prices: list[PriceRange]
     availability: list[FacetValue]
 
 
@@ -73,7 +105,7 @@ class SearchResults(BaseModel):
 
     items: list[ProductFound]
     match: Literal["all_words", "corrected", "some_words", "popular"]
-    """How they were found. `popular`: nothing was, and these are products that others buy."""
+    """How they were found. `popular`: nothing was, `count` is 0, and these are products that others buy."""
     count: int
     did_you_mean: str | None
     """The query with misspelt words corrected, whose results these are; null unless `match` is `corrected`."""

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import orjson
 import structlog
 
+from lakefront.money import money_text
 from transactional.platform.cache import Rendered, RenderedCache
 from transactional.platform.core import Core
 from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
 from transactional.platform.database import Database
 from transactional.search.analysis import Synonyms, words_analyzer
 from transactional.search.errors import DEEPEST, cursor_expired, no_word, search_unavailable, too_deep
-from transactional.search.finding import Facets, Found, Snapshot
-from transactional.search.index import PRICE_UNITS, IndexFolder
+from transactional.search.finding import Facets, Found, Snapshot, Sort
+from transactional.search.index import PRICE_UNITS, IndexFolder, split_facet, split_price_range
 from transactional.search.queries import Filters
 from transactional.search.reader import NoIndex, SearchReader
 from transactional.search.schemas import SearchRequest
@@ -30,8 +34,10 @@ BROAD = 20_000
 """Facets of more results than this are counted off the request once they are known."""
 BROAD_SECONDS = 60.0
 MOST_FACETS = 5_000
+MOST_NAMES, MOST_VALUES = 20, 30
 results = RenderedCache("search", lifetime=LIFETIME_SECONDS, size=2_000)
-suggestions = RenderedCache("suggestions", lifetime=LIFETIME_SECONDS, size=5_000)
+SUGGESTIONS_SECONDS = 6 * 3600.0
+suggestions = RenderedCache("suggestions", lifetime=SUGGESTIONS_SECONDS, size=20_000)
 log = structlog.get_logger(__name__)
 _searches: WeakKeyDictionary[Database, Search] = WeakKeyDictionary()
 _words = words_analyzer()
@@ -40,10 +46,19 @@ _FacetsKey = tuple[str, str, Filters]
 
 @dataclass(slots=True)
 class _KnownFacets:
-    facets: Facets
+    facets: bytes
     count: int
     counted_at: float
     is_counting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which results of a search, in which order."""
+
+    sort: Sort
+    offset: int
+    limit: int
 
 
 class Search:
@@ -54,16 +69,16 @@ class Search:
         self._facets: dict[_FacetsKey, _KnownFacets] = {}
         self._counting: set[asyncio.Task[None]] = set()
 
-    async def find(
-        self, snapshot: Snapshot, text: str, filters: Filters, offset: int, limit: int
-    ) -> tuple[Found, Facets]:
-        """A page of results with the facets of all of them."""
+    async def find(self, snapshot: Snapshot, text: str, filters: Filters, page: Page) -> tuple[Found, bytes]:
+        """A page of results with the facets of all of them, as JSON."""
         key = (snapshot.generation, text, filters)
         known = self._usable(key)
-        found = await self.reader.ask(lambda: snapshot.find(text, filters, offset, limit, with_facets=known is None))
+        found = await self.reader.ask(
+            lambda: snapshot.find(text, filters, page.offset, page.limit, sort=page.sort, with_facets=known is None)
+        )
         if known is not None:
             return found, known.facets
-        facets = found.facets or {}
+        facets = facets_json(found.facets or {})
         self._keep(key, _KnownFacets(facets, found.count, time.monotonic()))
         return found, facets
 
@@ -87,7 +102,7 @@ class Search:
         try:
             snapshot = self.reader.snapshot
             facets = await self.reader.ask(lambda: snapshot.facets(key[1], key[2]))
-            self._keep(key, _KnownFacets(facets, known.count, time.monotonic()))
+            self._keep(key, _KnownFacets(facets_json(facets), known.count, time.monotonic()))
         except Exception:  # the request is served already; the next one tries again
             known.is_counting = False
             log.exception("facets_not_counted")
@@ -131,27 +146,22 @@ async def find_products(core: Core, request: SearchRequest) -> Rendered:
     search = search_of(core)
     snapshot = _snapshot(search)
     text = normalised(request.q, "q")
-    filters = Filters(
-        request.category,
-        tuple(sorted(set(request.brand))),
-        _units(request.price_min),
-        _units(request.price_max),
-        request.in_stock,
-    )
+    filters = filters_of(request)
     offset = _offset(request, snapshot.generation)
-    limit = min(request.limit, DEEPEST - offset)
+    page = Page(request.sort, offset, min(request.limit, DEEPEST - offset))
 
     async def render() -> bytes:
-        found, facets = await search.find(snapshot, text, filters, offset, limit)
-        end = offset + limit
+        found, facets = await search.find(snapshot, text, filters, page)
+        end = offset + page.limit
         has_more = end < min(found.count, DEEPEST)
         return _body(found, facets, encode_cursor(snapshot.generation, str(end)) if has_more else None)
 
-    return await results.get((snapshot.generation, text, filters, offset, limit), render)
+    with _without_index():
+        return await results.get((snapshot.generation, text, filters, page), render)
 
 
 async def suggest(core: Core, prefix: str, limit: int) -> Rendered:
-    """What a text may go on to, as bytes."""
+    """What a text may go on to, as bytes. Kept for hours, but not beyond a growth of the shop by a thirtieth."""
     search = search_of(core)
     snapshot = _snapshot(search)
     text = normalised(prefix, "prefix")
@@ -160,12 +170,20 @@ async def suggest(core: Core, prefix: str, limit: int) -> Rendered:
         found = await search.reader.ask(lambda: snapshot.suggest(text, limit))
         return orjson.dumps({"suggestions": [{"text": each, "products": count} for each, count in found]})
 
-    return await suggestions.get((snapshot.generation, text, limit), render)
+    with _without_index():
+        return await suggestions.get((snapshot.generation, snapshot.magnitude, text, limit), render)
 
 
 def _snapshot(search: Search) -> Snapshot:
-    try:
+    with _without_index():
         return search.reader.snapshot
+
+
+@contextmanager
+def _without_index() -> Iterator[None]:
+    """503 where there is no index, or none that can be read."""
+    try:
+        yield
     except NoIndex:
         raise search_unavailable() from None
 
@@ -184,11 +202,31 @@ def _offset(request: SearchRequest, generation: str) -> int:
     return int(place)
 
 
+def filters_of(request: SearchRequest) -> Filters:
+    """What a request is narrowed by, in one order whatever the order in which it was said."""
+    return Filters(
+        request.category,
+        tuple(sorted(set(request.brand))),
+        request.seller,
+        tuple(sorted(set(request.tag))),
+        tuple(sorted({split_pair(pair) for pair in request.attribute})),
+        _units(request.price_min),
+        _units(request.price_max),
+        request.in_stock,
+    )
+
+
+def split_pair(text: str) -> tuple[str, str]:
+    """Name and value of an attribute that is asked for."""
+    name, _, value = text.partition(":")
+    return name, value
+
+
 def _units(amount: Decimal | None) -> int | None:
     return None if amount is None else int(amount * PRICE_UNITS)
 
 
-def _body(found: Found, facets: Facets, cursor: str | None) -> bytes:
+def _body(found: Found, facets: bytes, cursor: str | None) -> bytes:
     """The cards are finished JSON objects: highlights are added before their closing brace."""
     items = b",".join(
         hit.card.rstrip()[:-1]
@@ -197,13 +235,31 @@ def _body(found: Found, facets: Facets, cursor: str | None) -> bytes:
         + b"}"
         for hit in found.hits
     )
-    rest = {
-        "match": found.match,
-        "count": found.count,
-        "did_you_mean": found.did_you_mean,
-        "facets": {
-            name: [{"value": value, "count": count} for value, count in values] for name, values in facets.items()
-        },
-        "next_cursor": cursor,
+    rest = {"match": found.match, "count": found.count, "did_you_mean": found.did_you_mean, "next_cursor": cursor}
+    return b'{"items":[' + items + b'],"facets":' + facets + b"," + orjson.dumps(rest)[1:]
+
+
+def facets_json(found: Facets) -> bytes:
+    """Facets as they are answered: attributes by name, those of most results first, and prices from low to high."""
+    told: dict[str, Any] = {
+        name: [{"value": value, "count": count} for value, count in found.get(name, ())]
+        for name in ("categories", "brands", "sellers", "tags", "availability")
     }
-    return b'{"items":[' + items + b"]," + orjson.dumps(rest)[1:]
+    attributes: dict[str, list[dict[str, Any]]] = {}
+    for term, count in found.get("attributes", ()):
+        name, value = split_facet(term)
+        attributes.setdefault(name, []).append({"value": value, "count": count})
+    told["attributes"] = [
+        {"name": name, "values": values[:MOST_VALUES]} for name, values in list(attributes.items())[:MOST_NAMES]
+    ]
+    ranges = sorted((*split_price_range(term), count) for term, count in found.get("prices", ()))
+    told["prices"] = [
+        {
+            "currency": currency,
+            "lowest": money_text(low, currency),
+            "highest": money_text(high, currency),
+            "count": count,
+        }
+        for currency, low, high, count in ranges
+    ]
+    return orjson.dumps(told)

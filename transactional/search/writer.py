@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 
 import orjson
@@ -23,8 +23,8 @@ from lakefront.clock import real_now
 from lakefront.contracts.commerce import PriceChanged, ProductListed, StockChanged
 from lakefront.telemetry import logger
 from transactional.platform.database import Database
-from transactional.search.building import BuildUnderWay, build, read_products, read_units_sold
-from transactional.search.index import Generation, IndexFolder, Progress
+from transactional.search.building import BuildUnderWay, build, read_popularity, read_products
+from transactional.search.index import Generation, IndexBroken, IndexFolder, IndexLocked, ProductDocument, Progress
 
 CONSUMER = "search-writer"
 ROUND_SECONDS = 0.5
@@ -75,14 +75,18 @@ class IndexWriter:
         while not stopping.is_set():
             try:
                 await self.open()
-                wait = _SHORTEST_WAIT
-                await self._follow(stopping)
+                async for _ in self._rounds(stopping):
+                    wait = _SHORTEST_WAIT
             except Replaced as change:
                 log.info("reopening", reason=str(change))
             except NewsLost as loss:
                 log.warning("rebuilding", reason=str(loss))
                 await self._rebuild()
-            except (BusError, psycopg.OperationalError, PoolTimeout, OSError, ValueError, BuildUnderWay) as error:
+            except IndexBroken as damage:
+                log.error("rebuilding", reason=str(damage))
+                await self._rebuild()
+                wait = _LONGEST_WAIT
+            except (BusError, psycopg.OperationalError, PoolTimeout, OSError, IndexLocked, BuildUnderWay) as error:
                 log.warning("interrupted", error=str(error) or type(error).__name__, retry_seconds=wait)
                 wait = min(wait * 2, _LONGEST_WAIT)
             finally:
@@ -90,8 +94,8 @@ class IndexWriter:
             await _pause(stopping, wait)
 
     async def open(self) -> None:
-        """Open the generation in force; build the first one where there is none. Raises ValueError while another process
-        writes it, and NewsLost when the bus has lost its data."""
+        """Open the generation in force; build the first one where there is none. Raises IndexLocked while another process
+        writes it, IndexBroken for one that is damaged, and NewsLost when the bus has lost its data."""
         name = self._folder.current()
         if name is None:
             name, number = await build(self._folder, self._db, self._bus, self._partitions)
@@ -120,12 +124,13 @@ class IndexWriter:
         await self.close()
         try:
             name, number = await build(self._folder, self._db, self._bus, self._partitions)
-        except (BusError, psycopg.OperationalError, PoolTimeout, OSError, BuildUnderWay) as error:
+        except (BusError, psycopg.OperationalError, PoolTimeout, OSError, IndexBroken, BuildUnderWay) as error:
             log.warning("not_rebuilt", error=str(error) or type(error).__name__)
             return
         log.info("built", generation=name, products=number)
 
-    async def _follow(self, stopping: asyncio.Event) -> None:
+    async def _rounds(self, stopping: asyncio.Event) -> AsyncIterator[None]:
+        """A round after another; goes on after each that went well."""
         while not stopping.is_set():
             begun = time.monotonic()
             if self._folder.current() != self._name:
@@ -134,6 +139,7 @@ class IndexWriter:
             if time.monotonic() >= self._look_at_popularity:
                 await self.refresh_popularity()
                 self._look_at_popularity = time.monotonic() + POPULARITY_SECONDS
+            yield
             await _pause(stopping, ROUND_SECONDS - (time.monotonic() - begun))
 
     async def read_round(self, *, wait_ms: int) -> int:
@@ -159,7 +165,7 @@ class IndexWriter:
 
     async def refresh_popularity(self) -> int:
         """Bring products up to date whose sales have changed by enough to matter; how many."""
-        units = await read_units_sold(self._db)
+        units = await read_popularity(self._db)
         changed = [
             product_id
             for product_id in units.keys() | self._units.keys()
@@ -177,10 +183,7 @@ class IndexWriter:
         for first in range(0, len(ids), READ_AT_ONCE):
             some = ids[first : first + READ_AT_ONCE]
             found = await read_products(self._db, some)
-            changes = [
-                (each, found[each].document(self._units.get(each, 0)) if each in found else None) for each in some
-            ]
-            await asyncio.to_thread(self._generation.put, changes)
+            await asyncio.to_thread(_put, self._generation, found)
         await asyncio.to_thread(self._generation.commit, progress)
 
     def _check_for_a_gap(self, progress: Progress, entry: Entry) -> None:
@@ -214,6 +217,10 @@ class IndexWriter:
 
     def _places(self) -> set[tuple[str, int]]:
         return {(stream, partition) for stream in STREAMS for partition in range(self._partitions)}
+
+
+def _put(generation: Generation, found: Mapping[str, ProductDocument | None]) -> None:
+    generation.put((each, None if product is None else product.document()) for each, product in found.items())
 
 
 def _magnitude(units: int) -> int:

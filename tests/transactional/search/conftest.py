@@ -19,7 +19,9 @@ from lakefront.bus import Bus
 from transactional.platform.core import Core
 from transactional.relay.bronze import Bronze
 from transactional.relay.service import Relay
+from transactional.search import service
 from transactional.search.analysis import register
+from transactional.search.building import build
 from transactional.search.index import IndexFolder
 from transactional.search.writer import IndexWriter
 
@@ -114,3 +116,33 @@ async def house(search_folder: Path, app: FastAPI, lake_uri: str) -> AsyncIterat
     yield made
     for writer in made.writers:
         await writer.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept() -> None:
+    service.results.clear()
+    service.suggestions.clear()
+
+
+@pytest.fixture
+def index(house):
+    """``await index()``: the index is built from what is there, and the worker sees it."""
+
+    async def made() -> str:
+        name, _ = await build(house.folder, house.core.db, house.bus, house.core.settings.bus_partitions)
+        await service.search_of(house.core).reader.look()
+        return name
+
+    return made
+
+
+@pytest.fixture
+def find(client):
+    """``await find("kettle", price_max="10")``: the answer's body."""
+
+    async def ask(text: str, **parameters: Any) -> dict[str, Any]:
+        answer = await client.get("/api/v1/search", params={"q": text, **parameters})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return ask

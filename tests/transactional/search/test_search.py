@@ -6,42 +6,14 @@ import asyncio
 import json
 import shutil
 from typing import Any
+from urllib.parse import quote_from_bytes
 
-import pytest
+import httpx
+from typer.testing import CliRunner
 
 from transactional.platform.cursors import encode_cursor
 from transactional.search import service
-from transactional.search.building import build
-
-
-@pytest.fixture(autouse=True)
-def _nothing_kept() -> None:
-    service.results.clear()
-    service.suggestions.clear()
-
-
-@pytest.fixture
-def index(house):
-    """``await index()``: the index is built from what is there, and the worker sees it."""
-
-    async def made() -> str:
-        name, _ = await build(house.folder, house.core.db, house.bus, house.core.settings.bus_partitions)
-        await service.search_of(house.core).reader.look()
-        return name
-
-    return made
-
-
-@pytest.fixture
-def find(client):
-    """``await find("kettle", price_max="10")``: the answer's body."""
-
-    async def ask(text: str, **parameters: Any) -> dict[str, Any]:
-        answer = await client.get("/api/v1/search", params={"q": text, **parameters})
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    return ask
+from transactional.search.command import app as command
 
 
 def titles(found: dict[str, Any]) -> list[str]:
@@ -92,6 +64,11 @@ async def test_filters_narrow_and_facets_count_what_is_left(find, index, create_
             {"value": "home", "count": 3}, {"value": "home/kitchen", "count": 2}, {"value": "home/garden", "count": 1},
         ],
         "brands": [{"value": "Ada", "count": 2}, {"value": "Bo", "count": 1}],
+        "sellers": [], "tags": [], "attributes": [],
+        "prices": [
+            {"currency": "USD", "lowest": "5.00", "highest": "9.99", "count": 2},
+            {"currency": "USD", "lowest": "10.00", "highest": "19.99", "count": 1},
+        ],
         "availability": [{"value": "in_stock", "count": 3}],
     }  # fmt: skip
     assert (await find("mug", category="home/garden"))["facets"]["brands"] == [{"value": "Bo", "count": 1}]
@@ -133,6 +110,21 @@ async def test_some_words_do_when_no_product_has_all_and_popular_products_when_n
     assert (found["match"], titles(found)) == ("some_words", ["Red bicycle", "Red wagon"])
     found = await find("zzyzx")
     assert (found["match"], titles(found), found["did_you_mean"]) == ("popular", ["Red bicycle"], None)
+    assert (found["count"], found["next_cursor"], found["facets"]["categories"]) == (0, None, [])
+
+
+async def test_where_nothing_is_found_what_sells_is_shown_within_the_filters(find, index, create_product, shop) -> None:
+    for title, category, units, stock in (
+        ("Best", "a", 90, 1), ("Second", "b", 40, 1), ("Sold out", "a", 200, 0), ("Unsold", "a", 0, 1),
+    ):  # fmt: skip
+        product = await create_product(title=title, category=category, stock={"main": stock})
+        await shop.sql("UPDATE products SET popularity = %s WHERE id = %s", units, product["product_id"])
+    await create_product(title="New", category="c", stock={"main": 1})
+    await index()
+    assert titles(await find("zzyzx")) == ["Best", "Second"]
+    assert titles(await find("zzyzx", category="b")) == ["Second"]
+    assert titles(await find("zzyzx", category="c")) == ["New"]
+    assert titles(await find("zzyzx", category="a", limit=1)) == ["Best"]
 
 
 async def test_synonyms_are_found_after_what_was_asked_for(find, index, create_product) -> None:
@@ -142,6 +134,31 @@ async def test_synonyms_are_found_after_what_was_asked_for(find, index, create_p
     await index()
     assert titles(await find("sofa")) == ["Sofa", "Couch"]
     assert titles(await find("bluray")) == ["Blu-Ray player"]
+
+
+async def test_a_synonym_that_no_product_has_is_not_taken_for_a_slip(find, index, create_product) -> None:
+    await create_product(title="TV bench")
+    await create_product(title="Jelly bench")
+    await index()
+    found = await find("telly bench")
+    assert (titles(found), found["match"], found["did_you_mean"]) == (["TV bench"], "all_words", None)
+
+
+async def test_one_word_too_many_leaves_what_has_the_others_on_top(find, index, create_product) -> None:
+    for title in ("Red steel kettle", "Red steel pan", "Steel kettle", "Red door", "Wall"):
+        await create_product(title=title, stock={"main": 1})
+    await index()
+    found = await find("red kettle steel wall")  # no product has all four
+    assert (found["match"], found["count"]) == ("some_words", 5)
+    assert titles(found)[0] == "Red steel kettle"
+    await create_product(title="Red kettle wall mount")
+    await create_product(title="Steel kettle wall mount")
+    await index()
+    service.results.clear()
+    found = await find("red kettle steel wall")
+    assert (found["match"], sorted(titles(found))) == (
+        "some_words", ["Red kettle wall mount", "Red steel kettle", "Steel kettle wall mount"],
+    )  # fmt: skip
 
 
 async def test_pages_follow_each_other_and_end(find, index, create_product) -> None:
@@ -171,7 +188,7 @@ async def test_cursors_of_another_index_and_pages_too_deep_are_told_apart(client
         assert answer.status_code == 422, answer.text
         return answer.json()["code"]
 
-    assert await refused(cursor=encode_cursor("v1-gone", "20")) == "cursor_expired"
+    assert await refused(cursor=encode_cursor("v2-gone", "20")) == "cursor_expired"
     for wrong in (encode_cursor(name, "-1"), encode_cursor(name, "1000"), encode_cursor(name, "²"), "%%%", "x"):
         assert await refused(cursor=wrong) == "invalid_cursor", wrong
     assert await refused(page=51, limit=20) == "too_deep"
@@ -261,3 +278,102 @@ async def test_broad_facets_are_counted_off_the_request(house, find, index, crea
             break
         await asyncio.sleep(0.02)
     assert found["facets"]["categories"][0] == {"value": "build", "count": 2}
+
+
+async def test_results_are_sorted_by_price_age_and_sales_where_asked(house, find, index, create_product, shop) -> None:
+    for title, price, units in (("Old lamp", "5.00", 3), ("Lamp", "20.00", 40), ("New lamp", "9.50", 0)):
+        product = await create_product(title=title, price=price, stock={"main": 1})
+        await shop.sql("UPDATE products SET popularity = %s WHERE id = %s", units, product["product_id"])
+        await asyncio.sleep(0.002)  # "newest" goes by milliseconds
+    await index()
+    orders = {
+        "price": ["Old lamp", "New lamp", "Lamp"],
+        "price_desc": ["Lamp", "New lamp", "Old lamp"],
+        "newest": ["New lamp", "Lamp", "Old lamp"],
+        "popularity": ["Lamp", "Old lamp", "New lamp"],
+    }
+    for sort, expected in orders.items():
+        assert titles(await find("lamp", sort=sort)) == expected, sort
+    first = await find("lamp", sort="price", limit=2)
+    second = await find("lamp", sort="price", limit=2, cursor=first["next_cursor"])
+    assert titles(first) + titles(second) == orders["price"]
+
+
+async def test_sellers_and_tags_are_facets_and_filters(find, index, create_product) -> None:
+    await create_product(title="Hat", seller="ada-ltd", tags=["wool", "winter-sale"])
+    await create_product(title="Hat", seller="bo-ab", tags=["wool"])
+    await create_product(title="Hat")
+    await index()
+    found = await find("hat")
+    assert found["facets"]["sellers"] == [{"value": "ada-ltd", "count": 1}, {"value": "bo-ab", "count": 1}]
+    assert found["facets"]["tags"] == [{"value": "wool", "count": 2}, {"value": "winter-sale", "count": 1}]
+    assert (await find("hat", seller="bo-ab"))["count"] == 1
+    assert (await find("hat", tag=["wool", "winter-sale"]))["count"] == 1
+    assert (await find("hat winter sale"))["match"] == "all_words"
+
+
+async def test_each_price_range_finds_as_many_as_it_counts(find, index, create_product) -> None:
+    for price in ("0.50", "1.00", "1.99", "2.00", "49.99", "50.00", "99999.99"):
+        await create_product(title="Gift", price=price)
+    await create_product(title="Gift", price="500", currency="JPY")
+    await index()
+    ranges = (await find("gift"))["facets"]["prices"]
+    assert [(each["currency"], each["lowest"], each["highest"], each["count"]) for each in ranges] == [
+        ("JPY", "500", "999", 1), ("USD", "0.00", "0.99", 1), ("USD", "1.00", "1.99", 2), ("USD", "2.00", "4.99", 1),
+        ("USD", "20.00", "49.99", 1), ("USD", "50.00", "99.99", 1), ("USD", "50000.00", "99999.99", 1),
+    ]  # fmt: skip
+    for each in ranges[1:]:
+        found = await find("gift", price_min=each["lowest"], price_max=each["highest"])
+        assert found["count"] == each["count"], each
+
+
+async def test_a_translated_title_finds_the_product(find, index, create_product) -> None:
+    await create_product(title="Linen shirt", translations={"de": {"title": "Leinenhemd"}})
+    await index()
+    assert titles(await find("leinenhemd")) == ["Linen shirt"]
+
+
+TYPED = (
+    'AND OR NOT "', "title:x", "a* b~2 c^9", "(((((", "[1 TO", "\\", "'; DROP TABLE products; --", "the of and a",
+    "чайник эмаль", "青い やかん", "غلاية", "नीला केतली", "🫖 tea", "a\tb\nc\r", "\x01\x1f\x7f kettle", "x" * 200,
+    "a " * 100, "é" * 90, "\u202ekettle", "\ufb01ne", "İstanbul", "ß", "½", "٣", "e\u0301", "a\u0000b", "\ufffe", "%00",
+    "-", " ", "\u200b", "\ud83e",
+)  # fmt: skip
+"""Operators, nothing but stop words, other scripts, very long words, control characters, a lone surrogate."""
+
+
+async def test_whatever_is_typed_is_answered_or_refused_but_never_fails(
+    client, internal, index, create_product
+) -> None:
+    await create_product(title="Kettle of the a b", stock={"main": 1})
+    await index()
+    for text in TYPED:
+        sent = quote_from_bytes(text.encode("utf-8", "surrogatepass")).encode()
+        for path, parameter in (("/api/v1/search", b"q"), ("/api/v1/search/suggestions", b"prefix")):
+            answer = await client.get(httpx.URL(path, query=parameter + b"=" + sent), headers=internal)
+            assert answer.status_code in (200, 422), (path, text, answer.text)
+        body = json.dumps({"q": text}).encode()
+        headers = internal | {"Content-Type": "application/json"}
+        answer = await client.post("/api/v1/products/search", content=body, headers=headers)
+        assert answer.status_code in (200, 400, 422), (text, answer.text)
+        if answer.status_code == 200:
+            assert titles(answer.json()) == ["Kettle of the a b"], text
+        else:
+            assert answer.headers["content-type"] == "application/problem+json", text
+
+
+async def test_queries_go_on_while_the_command_builds_the_index_anew(house, find, index, create_product) -> None:
+    for number in range(30):
+        await create_product(title=f"Steady {number}")
+    before = await index()
+    building = asyncio.create_task(asyncio.to_thread(CliRunner().invoke, command, ["rebuild"]))
+    asked = 0
+    while not building.done():
+        found = await find("steady", limit=1 + asked % 30)
+        assert (found["count"], found["match"]) == (30, "all_words")
+        asked += 1
+    assert building.result().exit_code == 0
+    await service.search_of(house.core).reader.look()
+    assert service.search_of(house.core).reader.snapshot.generation != before
+    assert (await find("steady"))["count"] == 30
+    assert asked > 5

@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from lakefront.bus import COMMERCE, Pack
+from transactional.catalogue import service as catalogue
 from transactional.search.building import BuildUnderWay, _alone, build
-from transactional.search.index import Generation, Progress
+from transactional.search.index import Generation, IndexLocked, Progress
 from transactional.search.writer import CONSUMER, NewsLost
 
 
@@ -39,7 +40,7 @@ async def test_a_product_that_is_listed_is_found_with_its_card(house, create_pro
     assert card == {
         "product_id": product["product_id"], "sku": product["sku"], "title": "Enamel Kettles",
         "category": "home/kitchen", "brand": None, "currency": "USD", "price": "39.90", "base_price": "39.90",
-        "in_stock": True,
+        "in_stock": True, "seller": None, "has_variants": False, "highest_price": "39.90",
     }  # fmt: skip
     assert house.found("attributes", "camp") == house.found("category_path", "home") == [card]
     assert house.found("category_path", "home/kitchen") == [card]
@@ -90,7 +91,7 @@ async def test_a_writer_goes_on_exactly_where_the_index_stands(house, create_pro
 async def test_a_second_writer_waits_until_the_first_has_gone(house, create_product) -> None:
     first = house.writer()
     await first.open()
-    with pytest.raises(ValueError, match="LockBusy"):
+    with pytest.raises(IndexLocked):
         await house.writer().open()
     stopping = asyncio.Event()
     waiting = asyncio.create_task(house.writer().run(stopping))
@@ -250,6 +251,7 @@ async def test_what_sells_weighs_more_after_a_look_at_the_orders(
     }
     answer = await client.post("/api/v1/orders", json=body, headers=user.headers)
     assert answer.status_code == 201, answer.text
+    assert await catalogue.count_popularity(house.core) == 0
     assert await writer.refresh_popularity() == 1
     assert await writer.refresh_popularity() == 0
     assert writer._generation is not None

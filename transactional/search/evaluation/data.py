@@ -42,7 +42,7 @@ def read_products(path: Path) -> list[ProductDocument]:
         text = unescape(" ".join(part for part in (summary, description) if part))
         found[str(product_id)] = ProductDocument(
             id=str(product_id), title=unescape(title), description=text, brand=unescape(brand or "").strip() or None,
-            category_path=str(category or ""), attributes={}, currency="USD", price_units=0, is_available=True,
+            category_path=str(category or ""), currency="USD", price_units=(0,), is_available=True,
             card=json.dumps({"product_id": str(product_id)}),
         )  # fmt: skip
     if not found:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -123,7 +123,7 @@ def _ours(
 ) -> Ranking:
     """What the shop would answer."""
     generation = Generation.create(folder)
-    generation.add(product.document(popularity.get(product.id, 0)) for product in products)
+    generation.add(replace(product, units_sold=popularity.get(product.id, 0)).document() for product in products)
     generation.commit(Progress())
     generation.close()
     snapshot = Snapshot(folder.name, generation.index, generation.index.searcher(), synonyms)
