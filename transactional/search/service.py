@@ -24,14 +24,13 @@ from transactional.search.queries import Filters
 from transactional.search.reader import NoIndex, SearchReader
 from transactional.search.schemas import SearchRequest
 
-LIFETIME_SECONDS = 1.5
 FACETS_SECONDS = 5.0
 BROAD = 20_000
 """Facets of more results than this are counted off the request once they are known."""
 BROAD_SECONDS = 60.0
 MOST_FACETS = 5_000
-results = RenderedCache("search", lifetime=LIFETIME_SECONDS, size=2_000)
-suggestions = RenderedCache("suggestions", lifetime=LIFETIME_SECONDS, size=5_000)
+results = RenderedCache("search")
+suggestions = RenderedCache("suggestions")
 log = structlog.get_logger(__name__)
 _searches: WeakKeyDictionary[Database, Search] = WeakKeyDictionary()
 _words = words_analyzer()
