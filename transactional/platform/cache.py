@@ -178,7 +178,7 @@ MEMORY = Memory()
 
 class RenderedCache:
     """The answers of one kind. ``one_by``: topics whose news makes the answers about their subjects old; ``all_by``: topics
-    whose news makes all of them old."""
+    whose news makes all of them old. ``by_address``: the same address has the same answer, whatever else the worker knows."""
 
     def __init__(
         self,
@@ -186,6 +186,7 @@ class RenderedCache:
         *,
         one_by: Iterable[str] = (),
         all_by: Iterable[str] = (),
+        by_address: bool = True,
         lifetime: float | None = None,
         memory: Memory = MEMORY,
     ) -> None:
@@ -194,6 +195,7 @@ class RenderedCache:
         self._alone = self.kind.alone if lifetime is None else lifetime
         self._one_by = tuple(one_by)
         self._all_by = tuple(all_by)
+        self._by_address = by_address
         self._memory = memory
         self._entries: dict[Hashable, Rendered] = {}
         self._about: dict[Hashable, set[Hashable]] = {}
@@ -267,6 +269,8 @@ class RenderedCache:
 
     def know(self, entry: Rendered, request: Request) -> None:
         """Answer this request's address at once from now on."""
+        if not self._by_address:
+            return
         target = target_of(request.scope["path"], request.scope["query_string"])
         self._memory.know(entry, target, request.scope.get("route"))
 

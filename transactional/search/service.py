@@ -29,8 +29,9 @@ BROAD = 20_000
 """Facets of more results than this are counted off the request once they are known."""
 BROAD_SECONDS = 60.0
 MOST_FACETS = 5_000
-results = RenderedCache("search")
-suggestions = RenderedCache("suggestions")
+# Answers belong to the generation of the index that is in force, which no address names.
+results = RenderedCache("search", by_address=False)
+suggestions = RenderedCache("suggestions", by_address=False)
 log = structlog.get_logger(__name__)
 _searches: WeakKeyDictionary[Database, Search] = WeakKeyDictionary()
 _words = words_analyzer()
