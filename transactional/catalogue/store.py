@@ -37,7 +37,9 @@ WITH asked AS (
                    'length', v.length_mm, 'width', v.width_mm, 'height', v.height_mm) END,
                'attributes', v.attributes) AS shown
       FROM asked p
-      JOIN products v ON CASE WHEN p.has_variants THEN v.parent_id = p.id ELSE v.id = p.id END
+     CROSS JOIN LATERAL (SELECT * FROM products own WHERE own.id = p.id AND NOT p.has_variants
+                         UNION ALL
+                         SELECT * FROM products sold WHERE sold.parent_id = p.id AND p.has_variants) v
      CROSS JOIN LATERAL (SELECT greatest({stock} - held, 0) AS offered, held FROM (SELECT {in_carts} AS held) AS carts) sold
 )
 SELECT json_build_object(
