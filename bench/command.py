@@ -15,6 +15,7 @@ from bench.results import Result
 
 BENCHMARKS = {
     "product": "product pages a second beside a bare FastAPI answer on the same server",
+    "list": "product lists a second beside a bare FastAPI answer of the same parameters",
     "search": "searches a second and their latency, with facets, beside the bare engine",
     "checkout": "orders a second and CPU-ms per order beside pgbench with the same statements",
     "contention": "orders a second of one product that everybody wants, beside the bare guarded UPDATE",
@@ -26,7 +27,10 @@ def bench(
     name: Annotated[str | None, typer.Argument(help="Which one; see --list.")] = None,
     list_them: Annotated[bool, typer.Option("--list", help="List the benchmarks.")] = False,
     products: Annotated[
-        int | None, typer.Option(help="How many products to search among; for `search`, by default 100,000.", min=1000)
+        int | None,
+        typer.Option(
+            help="How many products there are, for `product`, `list` and `search`; each says its default.", min=1000
+        ),
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, too.")] = None,
 ) -> None:
@@ -38,7 +42,7 @@ def bench(
         return
     if name not in BENCHMARKS:
         raise typer.BadParameter(f"there is no benchmark {name!r}; known: {', '.join(BENCHMARKS)}")
-    if products is not None and name != "search":
+    if products is not None and name not in ("product", "list", "search"):
         raise typer.BadParameter(f"the benchmark {name!r} takes no number of products")
     options = {} if products is None else {"products": products}
     result: Result = asyncio.run(importlib.import_module(f"bench.{name}").measure(console, **options))

@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 
@@ -71,6 +71,11 @@ def fill(servers: Environment, products: list[str], first: int) -> list[Shopper]
         Shopper(member[1], cart, UUID(product), token)
         for member, cart, product, token in zip(members, carts, products, signed, strict=True)
     ]
+
+
+def tokens(servers: Environment, number: int) -> list[str]:
+    """Access tokens of so many members who only look."""
+    return _signed(servers, [(str(uuid4()), str(uuid4())) for _ in range(number)])
 
 
 def _signed(servers: Environment, members: list[tuple[str, str]]) -> list[str]:

@@ -102,8 +102,15 @@ class Settings(BaseSettings):
     stripe_webhook_secret: SecretStr = Field(SecretStr(""), description="Signs Stripe's webhooks (whsec_…).")
     stripe_api_url: str = Field("", description="Another address of Stripe's API, such as a test server's.")
 
+    # Caches
+    cache_megabytes: int = Field(64, ge=1, description="Room of one API worker for answers that it keeps.")
+
     # Limits and tokens
     rate_limit_per_minute: int = Field(100, ge=1, description="Requests a minute of one user or address.")
+    login_limit_per_minute: int = Field(20, ge=1, description="Of these, logins and the like of one address.")
+    cors_origins: str = Field(
+        "", description="Origins whose pages may use the API, comma-separated, or '*'; empty: only its own."
+    )
     access_token_minutes: int = Field(15, ge=1)
     refresh_token_days: int = Field(30, ge=1)
     token_keys_file: str = Field(

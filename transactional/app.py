@@ -27,8 +27,10 @@ from transactional.payments import api as payments
 from transactional.payments.gateways.registry import close_gateways, open_gateways
 from transactional.platform.docs import DESCRIPTION, describe, serve_documentation
 from transactional.platform.errors import install_error_handlers
+from transactional.platform.known_answers import KnownAnswers
 from transactional.platform.lifespan import lifespan_with
 from transactional.platform.limits import RateLimitMiddleware
+from transactional.platform.news_follower import follow_news, stop_following
 from transactional.platform.routing import join
 from transactional.platform.telemetry import TelemetryMiddleware
 from transactional.pricing import api as pricing
@@ -93,7 +95,8 @@ def create_app() -> FastAPI:
             ensure_merchandiser,
             open_gateways,
             open_search,
-            last_steps=[close_watch, close_search, close_gateways],
+            follow_news,
+            last_steps=[close_watch, stop_following, close_search, close_gateways],
             when_told_to_stop=[let_watchers_go],
         ),
         openapi_url=None,
@@ -114,6 +117,7 @@ def create_app() -> FastAPI:
     install_error_handlers(app)
     describe(app)
     serve_documentation(app, example_product)
+    app.add_middleware(KnownAnswers)  # each stands around those before it
     app.add_middleware(RateLimitMiddleware)
     app.add_middleware(TelemetryMiddleware)  # added last: the outermost
     return app

@@ -59,6 +59,19 @@ class PriceChanged(EventData):
     model_version: str | None = None
 
 
+class CurrencyPriceChanged(EventData):
+    """What a product costs in another currency than its own was set, or is converted again. Sequence: the version of the
+    product."""
+
+    event_type: ClassVar = "pricing.currency_price.changed.v1"
+    key_field: ClassVar = "product_id"
+
+    product_id: UUID
+    currency: str
+    price: Amount | None
+    """None: the product's own price is converted."""
+
+
 class UserRegistered(EventData):
     """An account was opened. ``user`` is the pseudonym; the mapping to the person stands in PostgreSQL alone."""
 

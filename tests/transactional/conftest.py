@@ -40,11 +40,9 @@ class User:
 async def app(database_url: str, bus_url: str, store_url: str) -> AsyncIterator[FastAPI]:
     """The application with its connections open; ``app.state.core`` is its Core."""
     from transactional.app import create_app
-    from transactional.catalogue import service as catalogue
+    from transactional.platform.cache import MEMORY
 
-    catalogue.pages.clear()
-    catalogue.lists.clear()
-    catalogue.facets.clear()
+    MEMORY.clear()
     application = create_app()
     async with application.router.lifespan_context(application):
         yield application

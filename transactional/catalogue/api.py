@@ -33,9 +33,6 @@ from transactional.platform.core import CoreDep, core
 from transactional.platform.errors import Problem, responses
 
 router = APIRouter(tags=["catalogue"])
-CACHE_CONTROL = "public, max-age=1, stale-while-revalidate=5"
-"""For browsers and CDNs: prices and stock may lag a moment, checkout does not."""
-FACETS_CACHE_CONTROL = "public, max-age=60, stale-while-revalidate=60"
 
 
 @router.get(
@@ -50,8 +47,8 @@ async def show_product(
     language: Annotated[Language | None, Query(description="Where it is translated to it.")] = None,
 ) -> Response:
     """Everything a product page needs, its variants included; a variant has a page by its own id too. Prices may lag up to
-    two seconds here; checkout always uses the price in force."""
-    return rendered_response(request, await service.product_page(core(request), product_id, language), CACHE_CONTROL)
+    five seconds here; checkout always uses the price in force."""
+    return rendered_response(request, await service.product_page(core(request), product_id, language))
 
 
 @router.get(
@@ -62,7 +59,7 @@ async def show_product(
 )
 async def list_categories(request: Request, core: CoreDep) -> Response:
     """The whole tree, ordered by path."""
-    return rendered_response(request, await service.categories(core), CACHE_CONTROL)
+    return rendered_response(request, await service.categories(core))
 
 
 def chosen(
@@ -107,14 +104,14 @@ async def list_products(
 ) -> Response:
     """Active products; one with variants once. `next_cursor` leads to the next page and is null on the last."""
     query = service.ListQuery(chosen, sort, limit, page, cursor, language)
-    return rendered_response(request, await service.product_list(core, query), CACHE_CONTROL)
+    return rendered_response(request, await service.product_list(core, query))
 
 
 @router.get("/facets", summary="By what a list can be narrowed", response_model=Facets, responses=responses(404, 422))
 async def list_facets(request: Request, core: CoreDep, chosen: Chosen) -> Response:
     """Brands, sellers, tags, attributes and the categories below, each with how many products of the list have it. Up to a
     minute old."""
-    return rendered_response(request, await service.product_facets(core, chosen), FACETS_CACHE_CONTROL)
+    return rendered_response(request, await service.product_facets(core, chosen))
 
 
 @router.get(
@@ -125,7 +122,7 @@ async def list_facets(request: Request, core: CoreDep, chosen: Chosen) -> Respon
 )
 async def show_breadcrumbs(request: Request, core: CoreDep, category_id: UUID) -> Response:
     """From the root to the category itself."""
-    return rendered_response(request, await service.breadcrumbs(core, category_id), CACHE_CONTROL)
+    return rendered_response(request, await service.breadcrumbs(core, category_id))
 
 
 @router.get(

@@ -20,7 +20,7 @@ from transactional.catalogue.events import listing
 from transactional.catalogue.listing import Listing, listings
 from transactional.catalogue.schemas import ListedProduct, ListedVariant, NewProduct, Sort
 from transactional.inventory import service as inventory
-from transactional.platform.cache import Rendered, RenderedCache
+from transactional.platform.cache import Body, Rendered, RenderedCache
 from transactional.platform.core import Core
 from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
 from transactional.platform.database import Connection
@@ -28,18 +28,16 @@ from transactional.platform.errors import Problem, not_found
 from transactional.platform.outbox import tell
 from transactional.platform.query import Row, document, first, jsonb, rows
 
-LIFETIME_SECONDS = 1.5
-"""Longest time for which a worker shows what another has changed."""
-FACETS_SECONDS = 60.0
+HELD_SECONDS = 1.5
+"""So long a page may be kept of which something lies in carts: no event tells when that goes."""
 COUNTED_PRODUCTS = 20_000
 """Facets of a longer list are counted over its newest products, and say so."""
 FACET_NAMES, FACET_VALUES = 20, 30
 POPULAR_ORDERS = 10_000
-pages = RenderedCache("product", lifetime=LIFETIME_SECONDS, size=20_000)
-translated_pages = RenderedCache("translated_product", lifetime=LIFETIME_SECONDS, size=20_000)
-lists = RenderedCache("product_list", lifetime=LIFETIME_SECONDS, size=2_000)
-
-facets = RenderedCache("facets", lifetime=FACETS_SECONDS, size=2_000)
+pages = RenderedCache("product", one_by=("product", "stock"))
+lists = RenderedCache("product_list", all_by=("product", "availability"))
+facets = RenderedCache("facets", all_by=("product",))
+tree = RenderedCache("category_tree", all_by=("listing",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +87,17 @@ class ListQuery:
 async def product_page(core: Core, product_id: UUID, language: str | None = None) -> Rendered:
     """The page of a product, as bytes, in a language where it is translated to it. Raises Problem 404."""
 
-    async def render() -> bytes:
+    async def render() -> Body:
         async with core.db.connection() as connection:
             parameters = {"product_id": product_id, "language": language, "now": core.clock.now()}
             row = await (await connection.execute(store.PRODUCT, parameters)).fetchone()
         if row is None:
             raise not_found("product", product_id)
-        return str(row[0]).encode()
+        text, is_held = row
+        return Body(text.encode(), HELD_SECONDS if is_held else None)
 
-    if language is None:
-        return await pages.get(product_id, render)
-    return await translated_pages.get((product_id, language), render)
+    subject = str(product_id)
+    return await pages.get(subject if language is None else (subject, language), render, subject=subject)
 
 
 async def product_list(core: Core, query: ListQuery) -> Rendered:
@@ -178,7 +176,7 @@ async def breadcrumbs(core: Core, category_id: UUID) -> Rendered:
             raise not_found("category", category_id)
         return str(row[0]).encode()
 
-    return await lists.get(("breadcrumbs", category_id), render)
+    return await tree.get(category_id, render)
 
 
 async def count_popularity(core: Core) -> int:
@@ -198,7 +196,7 @@ async def categories(core: Core) -> Rendered:
         assert row is not None  # an aggregate has a row
         return str(row[0]).encode()
 
-    return await lists.get("categories", render)
+    return await tree.get("categories", render)
 
 
 async def example_product(core: Core) -> str | None:
@@ -213,7 +211,8 @@ async def list_products(core: Core, products: Sequence[NewProduct], actor: str) 
     already, BadAttributes."""
     async with core.db.transaction() as connection:
         listed = await add_products(connection, products, actor, core.clock.now())
-    lists.clear()
+    for cache in (lists, facets, tree):
+        cache.clear()
     return listed
 
 
@@ -329,6 +328,5 @@ async def _known_categories(connection: Connection, paths: set[str]) -> dict[str
 
 def forget_product(product_id: UUID) -> None:
     """What this worker shows of a product has changed: a price, its stock."""
-    pages.forget(product_id)
-    translated_pages.clear()
+    pages.forget(str(product_id))
     lists.clear()

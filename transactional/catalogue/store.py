@@ -12,12 +12,15 @@ SELECT json_build_object('items', coalesce(json_agg(json_build_object(
   FROM categories c
 """
 
-# What nobody has reserved of a SKU, less what lies in carts.
-_OFFERED = """greatest(coalesce((SELECT sum(s.available) FROM stock s WHERE s.product_id = {row}.id), 0)
-               - coalesce((SELECT sum(r.quantity) FROM reservations r
-                            WHERE r.sku = {row}.sku AND r.level = 'soft' AND r.expires_at > %(now)s), 0), 0)"""
+_IN_CARTS = """coalesce((SELECT sum(r.quantity) FROM reservations r
+                            WHERE r.sku = {row}.sku AND r.level = 'soft' AND r.expires_at > %(now)s), 0)"""
 
-# The product with its variants, but for those that are inactive. A language that it is not translated to shows it as it was
+# What nobody has reserved of a SKU, less what lies in carts.
+_STOCK = "coalesce((SELECT sum(s.available) FROM stock s WHERE s.product_id = {row}.id), 0)"
+_OFFERED = f"greatest({_STOCK} - {_IN_CARTS}, 0)"
+
+# The product with its variants, but for those that are inactive, and whether carts hold any of it. A language that it is not
+# translated to shows it as it was
 # listed.
 PRODUCT = """
 WITH asked AS (
@@ -25,7 +28,7 @@ WITH asked AS (
       FROM products p LEFT JOIN product_translations t ON t.product_id = p.id AND t.language = %(language)s::text
      WHERE p.id = %(product_id)s AND p.status <> 'inactive'
 ), variant AS (
-    SELECT v.id, v.options, sold.offered, json_build_object(
+    SELECT v.id, v.options, sold.offered, sold.held, json_build_object(
                'variant_id', v.id, 'sku', v.sku, 'options', v.options, 'price', money_text(v.price, v.currency),
                'base_price', money_text(v.base_price, v.currency),
                'prices', coalesce((SELECT json_object_agg(m.currency, money_text(m.price, m.currency) ORDER BY m.currency)
@@ -35,8 +38,12 @@ WITH asked AS (
                    'length', v.length_mm, 'width', v.width_mm, 'height', v.height_mm) END,
                'attributes', v.attributes, 'images', v.images) AS shown
       FROM asked p
-      JOIN products v ON CASE WHEN p.has_variants THEN v.parent_id = p.id AND v.status <> 'inactive' ELSE v.id = p.id END
-     CROSS JOIN LATERAL (SELECT CASE WHEN v.status = 'active' THEN {offered} ELSE 0 END AS offered) sold
+      CROSS JOIN LATERAL (SELECT * FROM products own WHERE own.id = p.id AND NOT p.has_variants
+                          UNION ALL
+                          SELECT * FROM products sold
+                           WHERE sold.parent_id = p.id AND p.has_variants AND sold.status <> 'inactive') v
+      CROSS JOIN LATERAL (SELECT CASE WHEN v.status = 'active' THEN greatest({stock} - held, 0) ELSE 0 END AS offered, held
+                            FROM (SELECT {in_carts} AS held) AS carts) sold
 )
 SELECT json_build_object(
            'product_id', p.id, 'sku', p.sku, 'title', p.shown_title, 'description', p.shown_description,
@@ -58,9 +65,10 @@ SELECT json_build_object(
                THEN (SELECT images FROM products WHERE id = p.parent_id) ELSE p.images END,
            'languages', coalesce((SELECT json_agg(l.language ORDER BY l.language)
                                     FROM product_translations l WHERE l.product_id = p.id), '[]'),
-           'created_at', iso_text(p.created_at), 'updated_at', iso_text(p.updated_at), 'version', p.version)::text
+           'created_at', iso_text(p.created_at), 'updated_at', iso_text(p.updated_at), 'version', p.version)::text,
+       (SELECT sum(held) > 0 FROM variant)
   FROM asked p JOIN categories c ON c.id = p.category_id
-""".replace("{offered}", _OFFERED.format(row="v"))
+""".replace("{stock}", _STOCK.format(row="v")).replace("{in_carts}", _IN_CARTS.format(row="v"))
 
 KNOWN_SKUS = "SELECT sku FROM products WHERE sku = ANY(%(skus)s)"
 

@@ -18,9 +18,11 @@ from lakefront.money import decimals, money_text, rounded
 from transactional.platform.amounts import fits
 from transactional.platform.core import Core
 from transactional.platform.errors import Problem, not_found
+from transactional.platform.outbox import tell
 from transactional.platform.query import Row, first, jsonb, rows
 from transactional.pricing import store
 from transactional.pricing.changes import NewPrice, lock_products, set_prices
+from transactional.pricing.events import currency_price_changed
 from transactional.pricing.rules import change, factor_within_limit, price_for, within_limit
 from transactional.pricing.schemas import NewProposal, PriceChange
 
@@ -214,21 +216,29 @@ async def set_currency_price(core: Core, actor: str, product_id: UUID, currency:
     if not fits(price, currency):
         detail = f"{currency} has {decimals(currency)} decimals."
         raise Problem(422, "too_many_decimals", "This cannot be paid in its currency", detail)
-    parameters = {"product_id": product_id, "currency": currency, "price": price, "actor": actor}
-    async with core.db.connection() as connection:
-        if await first(connection, store.SET_CURRENCY_PRICE, {**parameters, "now": core.clock.now()}) is None:
-            if not await first(connection, store.PRODUCT_EXISTS, parameters):
-                raise not_found("product", product_id)
+    now = core.clock.now()
+    parameters = {"product_id": product_id, "currency": currency, "price": price, "actor": actor, "now": now}
+    async with core.db.transaction() as connection:
+        product = await first(connection, store.LOCK_PRODUCT, parameters)
+        if product is None:
+            raise not_found("product", product_id)
+        if product["currency"] == currency:
             raise Problem(
                 409, "own_currency", "This is the product's own currency", "Use POST /api/v1/pricing/changes."
             )
+        await connection.execute(store.SET_CURRENCY_PRICE, parameters)
+        await tell(connection, [currency_price_changed(product, currency, price, now)])
     return {"product_id": product_id, "currency": currency, "price": money_text(price, currency)}
 
 
 async def remove_currency_price(core: Core, product_id: UUID, currency: str) -> None:
     """From now on the product's own price is converted. Removing it twice changes nothing."""
-    async with core.db.connection() as connection:
-        await connection.execute(store.REMOVE_CURRENCY_PRICE, {"product_id": product_id, "currency": currency})
+    now = core.clock.now()
+    parameters = {"product_id": product_id, "currency": currency, "now": now}
+    async with core.db.transaction() as connection:
+        product = await first(connection, store.LOCK_PRODUCT, parameters)
+        if product is not None and await first(connection, store.REMOVE_CURRENCY_PRICE, parameters):
+            await tell(connection, [currency_price_changed(product, currency, None, now)])
 
 
 def _cursor(*parts: str) -> str:

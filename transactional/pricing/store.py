@@ -72,14 +72,17 @@ SELECT h.valid_from, h.version, h.base_price, h.price, h.factor, h.reason, h.pro
  ORDER BY h.version DESC LIMIT %(limit)s
 """
 
-# A price for another currency; none for the product's own, which is changed elsewhere.
+LOCK_PRODUCT = "SELECT id, currency, version FROM products WHERE id = %(product_id)s FOR UPDATE"
+
+# Of a locked product; the version is the one that the event carries.
 SET_CURRENCY_PRICE = """
+WITH raised AS (
+    UPDATE products SET version = version + 1, updated_at = %(now)s WHERE id = %(product_id)s RETURNING id
+)
 INSERT INTO product_prices (product_id, currency, price, updated_by, updated_at)
-SELECT id, %(currency)s, %(price)s, %(actor)s, %(now)s FROM products
- WHERE id = %(product_id)s AND currency <> %(currency)s
+SELECT id, %(currency)s, %(price)s, %(actor)s, %(now)s FROM raised
 ON CONFLICT (product_id, currency) DO UPDATE
    SET price = excluded.price, updated_by = excluded.updated_by, updated_at = excluded.updated_at
-RETURNING price
 """
 
 # Asked for only where somebody pays in another currency than the products'.
@@ -87,6 +90,12 @@ PRICES_IN = """
 SELECT product_id, price FROM product_prices WHERE product_id = ANY(%(product_ids)s) AND currency = %(currency)s
 """
 
-REMOVE_CURRENCY_PRICE = "DELETE FROM product_prices WHERE product_id = %(product_id)s AND currency = %(currency)s"
+# Of a locked product; nothing changes where there is no such price.
+REMOVE_CURRENCY_PRICE = """
+WITH removed AS (
+    DELETE FROM product_prices WHERE product_id = %(product_id)s AND currency = %(currency)s RETURNING product_id
+)
+UPDATE products p SET version = p.version + 1, updated_at = %(now)s FROM removed r WHERE p.id = r.product_id RETURNING p.id
+"""
 
 PRODUCT_EXISTS = "SELECT 1 AS found FROM products WHERE id = %(product_id)s"

@@ -14,8 +14,6 @@ from transactional.search.finding import MOST_SUGGESTIONS
 from transactional.search.schemas import QueryText, SearchRequest, SearchResults, Suggestions
 
 router = APIRouter(tags=["search"])
-CACHE_CONTROL = "public, max-age=1, s-maxage=600, stale-while-revalidate=5"
-SUGGESTIONS_CACHE_CONTROL = "public, max-age=60, s-maxage=21600"
 
 
 @router.get("/search", summary="Search products", response_model=SearchResults, responses=responses(422))
@@ -25,7 +23,7 @@ async def search(request: Request, core: CoreDep, asked: Annotated[SearchRequest
     Where too few have them, misspelt words are corrected; where none has, some of the words are looked for, and then
     popular products are shown: `match` says which. Results end with the 1,000th.
     """
-    return rendered_response(request, await service.find_products(core, asked), CACHE_CONTROL)
+    return rendered_response(request, await service.find_products(core, asked))
 
 
 @router.get(
@@ -41,7 +39,7 @@ async def suggestions(
     limit: Annotated[int, Query(ge=1, le=MOST_SUGGESTIONS)] = MOST_SUGGESTIONS,
 ) -> Response:
     """The last word completed, together with the words before it, by the number of products that have all of it."""
-    return rendered_response(request, await service.suggest(core, prefix, limit), SUGGESTIONS_CACHE_CONTROL)
+    return rendered_response(request, await service.suggest(core, prefix, limit))
 
 
 @router.post(

@@ -28,16 +28,15 @@ from transactional.search.queries import Filters
 from transactional.search.reader import NoIndex, SearchReader
 from transactional.search.schemas import SearchRequest
 
-LIFETIME_SECONDS = 1.5
 FACETS_SECONDS = 5.0
 BROAD = 20_000
 """Facets of more results than this are counted off the request once they are known."""
 BROAD_SECONDS = 60.0
 MOST_FACETS = 5_000
 MOST_NAMES, MOST_VALUES = 20, 30
-results = RenderedCache("search", lifetime=LIFETIME_SECONDS, size=2_000)
-SUGGESTIONS_SECONDS = 6 * 3600.0
-suggestions = RenderedCache("suggestions", lifetime=SUGGESTIONS_SECONDS, size=20_000)
+# Answers belong to the generation of the index that is in force, which no address names.
+results = RenderedCache("search", by_address=False)
+suggestions = RenderedCache("suggestions", by_address=False)
 log = structlog.get_logger(__name__)
 _searches: WeakKeyDictionary[Database, Search] = WeakKeyDictionary()
 _words = words_analyzer()

@@ -133,3 +133,17 @@ async def test_the_store_being_down_leaves_the_price_as_it_is(shop, create_produ
 class _Down:
     async def price_factors(self, product_ids):
         return PriceFactors({}, "store_down", 50.0)
+
+
+async def test_a_price_in_another_currency_is_an_event_of_the_product(shop, client, internal, create_product):
+    product = await create_product(price="10.00", currency="USD")
+    url = f"/api/v1/pricing/products/{product['product_id']}/currencies/JPY"
+    assert (await client.put(url, json={"price": "1500"}, headers=internal)).status_code == 200
+    assert (await client.delete(url, headers=internal)).status_code == 204
+    assert (await client.delete(url, headers=internal)).status_code == 204  # nothing changes, nothing is told
+    told = [
+        (fact["sequence"], fact["data"]["currency"], fact["data"]["price"])
+        for fact in await shop.facts(product["product_id"])
+        if fact["event_type"] == "pricing.currency_price.changed.v1"
+    ]
+    assert told == [(3, "JPY", "1500"), (4, "JPY", None)]

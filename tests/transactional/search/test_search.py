@@ -261,7 +261,7 @@ async def test_a_search_by_body_finds_the_same(client, find, index, create_produ
 async def test_broad_facets_are_counted_off_the_request(house, find, index, create_product, monkeypatch) -> None:
     monkeypatch.setattr(service, "BROAD", 1)
     monkeypatch.setattr(service, "FACETS_SECONDS", 0.0)
-    monkeypatch.setattr(service.results, "_lifetime", 0.0)
+    monkeypatch.setattr(service.results, "_seconds", 0.0)
     await create_product(title="Brick", category="build/stone")
     await index()
     before = await find("brick")
