@@ -54,7 +54,6 @@ def create_shirt(create_product: Create) -> Create:
 
 async def page_of(client: httpx.AsyncClient, product_id: str, **params: Any) -> Any:
     catalogue.pages.clear()
-    catalogue.translated_pages.clear()
     return (await client.get(f"/api/v1/products/{product_id}", params=params)).json()
 
 
