@@ -274,3 +274,54 @@ async def test_what_makes_no_sense_is_refused(change: Any, create_product: Creat
     answer = await change(made["product_id"], **fields)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert (await change(str(new_id()), title="Nobody")).status_code == 404
+
+
+async def test_a_product_gets_more_variants(shop: Any, internal: dict[str, str], create_shirt: Create) -> None:
+    path = f"more-{new_id().hex[-8:]}"
+    shirt, name = await create_shirt(category=path, translations={"de": {"title": "Leinenhemd"}}), new_id().hex[-10:]
+    url = f"/api/v1/products/{shirt['product_id']}/variants"
+    new = {"sku": f"S-{name}", "options": {"size": "S"}, "price": "45.00", "stock": {"main": 2}}
+    answer = await shop.client.post(url, json={"variants": [new]}, headers=internal)
+    assert answer.status_code == 201, answer.text
+    *_, small = answer.json()["variants"]
+    assert (small["title"], small["price"], small["weight_grams"], small["version"]) == (
+        "Linen shirt (S)", "45.00", 260, 2,
+    )  # fmt: skip
+    assert (small["attributes"], small["translations"]["de"]["title"]) == (
+        {"material": "linen", "fit": "slim"}, "Leinenhemd (S)",
+    )  # fmt: skip
+    page = await page_of(shop.client, shirt["product_id"])
+    assert (page["price"], page["available"], page["version"]) == ("45.00", 10, 3)
+    assert page["options"] == [{"name": "size", "values": ["M", "L", "S"]}]
+    narrowed = await shop.client.get("/api/v1/products", params={"category": path, "attribute": "size:S"})
+    assert [one["price"] for one in narrowed.json()["items"]] == ["45.00"]
+    assert [fact["sequence"] for fact in await shop.facts(shirt["product_id"])] == [1, 2, 3]
+    assert [fact["event_type"] for fact in await shop.facts(small["product_id"])] == [
+        "catalogue.product.listed.v1", "pricing.price.changed.v1",
+    ]  # fmt: skip
+    body = shop.body({"product_id": small["product_id"]})
+    ordered = await shop.client.post("/api/v1/orders", json=body, headers={"X-Session-Id": f"s-{name}"})
+    assert (ordered.status_code, ordered.json()["total_amount"]) == (201, "45.00")
+
+
+async def test_variants_that_do_not_fit_are_refused_and_none_is_added(
+    shop: Any, internal: dict[str, str], change: Any, create_product: Create, create_shirt: Create
+) -> None:
+    shirt, simple, gone = await create_shirt(), await create_product(), await create_shirt()
+    await change(gone["product_id"], status="discontinued")
+    good = {"sku": new_id().hex, "options": {"size": "S"}}
+    for product_id, bad, answered in (
+        (shirt["product_id"], {"sku": new_id().hex, "options": {"size": "M"}}, (409, "no_such_variants")),
+        (shirt["product_id"], {"sku": new_id().hex, "options": {"colour": "red"}}, (409, "no_such_variants")),
+        (shirt["product_id"], {"sku": simple["sku"], "options": {"size": "XS"}}, (409, "sku_exists")),
+        (shirt["product_id"], {"sku": good["sku"], "options": {"size": "XS"}}, (422, "invalid_request")),
+        (shirt["product_id"], {"sku": "x", "options": {"size": "XS"}, "price": "1.234"}, (422, "invalid_request")),
+        (shirt["M"], {"sku": new_id().hex, "options": {"size": "XS"}}, (409, "no_such_variants")),
+        (simple["product_id"], {"sku": new_id().hex, "options": {"size": "XS"}}, (409, "no_such_variants")),
+        (gone["product_id"], {"sku": new_id().hex, "options": {"size": "XS"}}, (409, "no_such_variants")),
+        (str(new_id()), {"sku": new_id().hex, "options": {"size": "XS"}}, (404, "product_not_found")),
+    ):
+        url = f"/api/v1/products/{product_id}/variants"
+        answer = await shop.client.post(url, json={"variants": [good, bad]}, headers=internal)
+        assert (answer.status_code, answer.json()["code"]) == answered, answer.text
+    assert await shop.sql("SELECT 1 FROM products WHERE sku = %s", good["sku"]) == []

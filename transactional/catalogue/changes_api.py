@@ -8,7 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from transactional.catalogue import changing
-from transactional.catalogue.schemas import ProductChange, ProductListing
+from transactional.catalogue.more_variants import add_variants
+from transactional.catalogue.schemas import NewVariants, ProductChange, ProductListing
 from transactional.platform.authentication import MerchandiserDep
 from transactional.platform.core import CoreDep
 from transactional.platform.errors import responses
@@ -56,3 +57,16 @@ async def discontinue_product(
     """It is not sold any more, nor are its variants. It is not erased: orders, invoices and prices of the past name it.
     Discontinuing it twice changes nothing."""
     await changing.change_product(core, product_id, ProductChange(status="discontinued", version=version), caller.actor)
+
+
+@router.post(
+    "/products/{product_id}/variants",
+    status_code=201,
+    summary="Add variants to a product",
+    responses=responses(400, 401, 403, 404, 409, 422),
+)
+async def add_more_variants(
+    core: CoreDep, caller: MerchandiserDep, product_id: UUID, new: NewVariants
+) -> ProductListing:
+    """To one that was listed with some, by the same options; all or none, with their opening stock."""
+    return ProductListing.model_validate(await add_variants(core, product_id, new.variants, caller.actor))

@@ -50,3 +50,12 @@ SELECT g.id, m.key, m.value ->> 'title', m.value ->> 'description'
 ON CONFLICT (product_id, language) DO UPDATE SET title = excluded.title, description = excluded.description
  WHERE (t.title, t.description) <> (excluded.title, excluded.description)
 """
+
+# A product of which there are more variants: it is filtered by what they choose, and shown at the price of the cheapest.
+SHOW_VARIANTS = """
+UPDATE products p SET facets = %(facets)s, price = v.price, base_price = v.base_price, version = p.version + 1,
+       updated_at = %(now)s
+  FROM (SELECT price, base_price FROM products WHERE parent_id = %(product_id)s
+         ORDER BY status = 'active' DESC, price, id LIMIT 1) v
+ WHERE p.id = %(product_id)s
+"""

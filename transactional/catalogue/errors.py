@@ -51,3 +51,10 @@ class OfTheProduct(Problem):
     def __init__(self, fields: Sequence[str], product_id: UUID) -> None:
         detail = f"{', '.join(fields)}: variants follow their product, {product_id}; change it there."
         super().__init__(422, "of_the_product", "A variant has this from its product", detail, product_id=product_id)
+
+
+class NoMoreVariants(Problem):
+    """The product does not take these variants."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(409, "no_such_variants", "The product does not take these variants", detail)

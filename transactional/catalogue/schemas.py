@@ -207,6 +207,16 @@ class ProductChange(Strict):
         return self
 
 
+class NewVariants(Strict):
+    """More variants of a product, all or none."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"variants": VARIANTS_EXAMPLE["variants"][1:]}]}
+    )
+
+    variants: Annotated[list[NewVariant], Field(min_length=1, max_length=MOST_VARIANTS)]
+
+
 class ListedProduct(BaseModel):
     """A product that was listed."""
 

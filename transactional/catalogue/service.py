@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -222,9 +222,17 @@ async def add_products(
     """As ``list_products``, in the caller's transaction."""
     families = [listings(product) for product in products]
     every = [one for family in families for one in family]
-    _refuse_repeated([one.sku for one in every])
+    refuse_repeated([one.sku for one in every])
     by_path = await category_ids(connection, {product.category for product in products})
-    await _check_attributes(connection, every)
+    await check_attributes(connection, every)
+    await add_rows(connection, every, by_path, actor, now)
+    return [_listed(family) for family in families]
+
+
+async def add_rows(
+    connection: Connection, every: Sequence[Listing], by_path: Mapping[str, UUID], actor: str, now: datetime
+) -> None:
+    """Write new products and variants with their events and opening stock. Raises Problem 409 for SKUs that exist."""
     parameters = {
         "products": document([one.row(by_path[one.category]) for one in every]),
         "now": now,
@@ -236,7 +244,6 @@ async def add_products(
     await tell(connection, [fact for one in every for fact in listing(one, by_path[one.category], now)])
     receipts = [(one.id, one.sku, warehouse, units) for one in every for warehouse, units in one.stock.items() if units]
     await inventory.receive(connection, receipts, now)
-    return [_listed(family) for family in families]
 
 
 async def known_skus(connection: Connection, skus: Sequence[str]) -> set[str]:
@@ -250,7 +257,7 @@ def _listed(family: Sequence[Listing]) -> ListedProduct:
     return ListedProduct(product_id=own.id, sku=own.sku, variants=sold)
 
 
-async def _check_attributes(connection: Connection, products: Sequence[Listing]) -> None:
+async def check_attributes(connection: Connection, products: Sequence[Listing]) -> None:
     """Of a product with variants each variant must obey: its attributes are the product's and its own."""
     schemas = await schemas_of(connection, {product.category for product in products})
     wrong = [
@@ -291,7 +298,7 @@ async def set_attribute_schema(core: Core, category_id: UUID, schema: dict[str, 
     return found
 
 
-def _refuse_repeated(skus: Sequence[str]) -> None:
+def refuse_repeated(skus: Sequence[str]) -> None:
     repeated = sorted(sku for sku, times in Counter(skus).items() if times > 1)
     if repeated:
         raise Problem(422, "invalid_request", "A SKU stands twice in the request", ", ".join(repeated), skus=repeated)

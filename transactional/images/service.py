@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -27,9 +28,8 @@ from transactional.platform.errors import Problem, not_found, unavailable
 from transactional.platform.query import first, rows
 
 PREFIX = "/images/"
-_CHECKS_AT_ONCE = 1
-_checking = asyncio.Semaphore(_CHECKS_AT_ONCE)
-"""Unpacking takes a hundred megabytes at worst: not for many at once in one worker."""
+_checking = ThreadPoolExecutor(1, thread_name_prefix="image")
+"""Unpacking takes a hundred megabytes at worst: one at a time in a worker."""
 
 
 def storage_of(core: Core) -> ImageStorage:
@@ -43,9 +43,9 @@ async def add_image(
     """A product has one image more, its last one; all of them. The same file again only changes its text. Raises Problem
     404 and 409, BadImage, ImageTooLarge."""
     assert media_type in FORMATS, "the endpoint lets no other through"
-    async with _checking:
-        width, height = await asyncio.to_thread(check, body, media_type)
-    digest = await asyncio.to_thread(name_of, body)
+    loop = asyncio.get_running_loop()
+    width, height = await loop.run_in_executor(_checking, check, body, media_type)
+    digest = await loop.run_in_executor(_checking, name_of, body)
     file = {"digest": digest, "media_type": media_type, "width": width, "height": height, "real_now": real_now()}
     async with core.db.transaction() as connection:
         await _check_product(connection, product_id)

@@ -70,7 +70,8 @@ def _open(url: str) -> tuple[Any, str]:
     from fsspec.implementations.arrow import ArrowFSWrapper
     from pyarrow.fs import FileSystem
 
-    arrow, root = FileSystem.from_uri(url)
+    # by one request a file, not by three as for one whose end is not known
+    arrow, root = FileSystem.from_uri(f"{url}{'&' if '?' in url else '?'}allow_delayed_open=true")
     return ArrowFSWrapper(arrow), str(root)
 
 

@@ -74,11 +74,19 @@ async def change_prices(core: Core, actor: str, asked: list[PriceChange]) -> lis
 
 
 def _new_price(product: Row, asked: PriceChange, limit: float) -> NewPrice:
+    currency = product["currency"]
+    if asked.base_price is not None:
+        if not fits(asked.base_price, currency):
+            detail = f"{currency} has {decimals(currency)} decimals."
+            raise Problem(422, "too_many_decimals", "This cannot be paid in its currency", detail)
+        product = product | {"base_price": asked.base_price}
     base: Decimal = product["base_price"]
+    if asked.price is None and asked.factor is None:
+        return NewPrice(product, rounded(base, currency), 1.0, asked.reason)
     if asked.factor is not None:
-        return NewPrice(product, price_for(base, asked.factor, product["currency"], limit), asked.factor, asked.reason)
-    assert asked.price is not None, "the request's schema asks for one of both"
-    price = rounded(asked.price, product["currency"])
+        return NewPrice(product, price_for(base, asked.factor, currency, limit), asked.factor, asked.reason)
+    assert asked.price is not None, "the request's schema asks for one of them"
+    price = rounded(asked.price, currency)
     return NewPrice(product, price, float(price / base) if base else 1.0, asked.reason)
 
 

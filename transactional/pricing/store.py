@@ -16,14 +16,15 @@ SELECT id, base_price, price, price_factor, currency, version FROM products
 # events carry.
 SET_PRICES = """
 WITH new AS (
-    SELECT * FROM unnest(%(product_ids)s::uuid[], %(prices)s::numeric[], %(factors)s::double precision[],
-                         %(reasons)s::text[], %(proposal_ids)s::uuid[], %(versions)s::bigint[])
-        AS t (product_id, price, factor, reason, proposal_id, version)
+    SELECT * FROM unnest(%(product_ids)s::uuid[], %(base_prices)s::numeric[], %(prices)s::numeric[],
+                         %(factors)s::double precision[], %(reasons)s::text[], %(proposal_ids)s::uuid[],
+                         %(versions)s::bigint[])
+        AS t (product_id, base_price, price, factor, reason, proposal_id, version)
 ), changed AS (
-    UPDATE products p SET price = n.price, price_factor = n.factor, price_proposal_id = n.proposal_id,
-           version = n.version, updated_at = %(now)s
+    UPDATE products p SET base_price = n.base_price, price = n.price, price_factor = n.factor,
+           price_proposal_id = n.proposal_id, version = n.version, updated_at = %(now)s
       FROM new n WHERE p.id = n.product_id
-    RETURNING p.id, p.base_price, n.price, n.factor, n.reason, n.proposal_id, n.version
+    RETURNING p.id, n.base_price, n.price, n.factor, n.reason, n.proposal_id, n.version
 ), history AS (
     INSERT INTO price_history (product_id, valid_from, version, base_price, price, factor, reason, proposal_id, actor)
     SELECT id, %(now)s, version, base_price, price, factor, reason, proposal_id, %(actor)s FROM changed

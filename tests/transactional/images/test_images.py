@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from typing import Any
 
@@ -229,3 +230,15 @@ async def test_a_bad_upload_is_refused_and_leaves_nothing(
 async def test_an_image_of_nothing_is_refused(upload: Any, paint: Any) -> None:
     answer = await upload(str(new_id()), paint())
     assert (answer.status_code, answer.json()["code"]) == (404, "product_not_found")
+
+
+async def test_uploads_at_once_are_all_taken(
+    shop: Any, create_product: Any, paint: Any, upload: Any, work: Any
+) -> None:
+    made = await create_product()
+    answers = await asyncio.gather(*(upload(made["product_id"], paint(1200, 900)) for _ in range(6)))
+    assert [answer.status_code for answer in answers] == [201] * 6
+    await work()
+    page = await page_of(shop.client, made["product_id"])
+    assert len({image["page"] for image in page["images"]}) == 6
+    assert [fact["sequence"] for fact in await shop.facts(made["product_id"])] == list(range(1, page["version"] + 1))
