@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
@@ -17,8 +18,11 @@ from lakefront.clock import real_now
 from transactional.platform.database import Database
 from transactional.search import store
 from transactional.search.index import Generation, IndexFolder, ProductDocument, Progress
+from transactional.search.news import PACKS_AT_ONCE, read_news
 
 PAGE = 2_000
+READ_AT_ONCE = 1_000
+NEWS_SECONDS = 20.0
 OVERLAP_SECONDS = 300
 """How much older news a new generation reads again: clocks of two machines may differ, and reading twice changes nothing."""
 
@@ -33,6 +37,18 @@ async def read_products(db: Database, product_ids: Sequence[str]) -> dict[str, P
         await cursor.execute(store.PRODUCTS, {"product_ids": list(product_ids)})
         found = {product.id: product if product.is_active else None for product in await cursor.fetchall()}
     return dict.fromkeys(product_ids) | found
+
+
+async def put_products(generation: Generation, db: Database, product_ids: Collection[str]) -> None:
+    """Put what products are now in the place of what the generation has of them; nothing is seen before its commit."""
+    ids = list(product_ids)
+    for first in range(0, len(ids), READ_AT_ONCE):
+        found = await read_products(db, ids[first : first + READ_AT_ONCE])
+        await asyncio.to_thread(_put, generation, found)
+
+
+def _put(generation: Generation, found: Mapping[str, ProductDocument | None]) -> None:
+    generation.put((each, None if product is None else product.document()) for each, product in found.items())
 
 
 async def read_popularity(db: Database) -> dict[str, int]:
@@ -57,15 +73,15 @@ async def build(
 ) -> tuple[str, int]:
     """Build a generation from scratch and put it in force; its name, and how many products it has.
 
-    The bus's place is taken before the first row is read: what changes meanwhile is read from the bus afterwards. Raises
-    BuildUnderWay.
+    The bus's place is taken before the first row is read: what changes meanwhile is read from the bus, also during the build,
+    since the bus keeps news for minutes and a large shop takes longer. Raises BuildUnderWay and NewsLost.
     """
     folder.root.mkdir(parents=True, exist_ok=True)
     with _alone(folder.root / "build.lock"):
         progress = await where_the_bus_stands(bus, partitions)
         name = folder.new_name()
         try:
-            number = await _fill(folder.path(name), db, progress, tell)
+            number = await _fill(folder.path(name), db, bus, progress, tell)
         except BaseException:
             folder.remove(name)
             raise
@@ -73,20 +89,37 @@ async def build(
     return name, number
 
 
-async def _fill(path: Path, db: Database, progress: Progress, tell: Callable[[int], None]) -> int:
+async def _fill(path: Path, db: Database, bus: Bus, progress: Progress, tell: Callable[[int], None]) -> int:
     generation = await asyncio.to_thread(Generation.create, path)
     number, after = 0, str(UUID(int=0))
+    changed: set[str] = set()
+    read_at = time.monotonic()
     try:
         while page := await _page(db, after):
             await asyncio.to_thread(_add, generation, page)
             number, after = number + len(page), page[-1].id
             tell(number)
+            if time.monotonic() - read_at >= NEWS_SECONDS:
+                progress = await _read_all(bus, progress, changed)
+                read_at = time.monotonic()
+        progress = await _read_all(bus, progress, changed)
+        await put_products(generation, db, changed)
         await asyncio.to_thread(generation.commit, progress)
     except BaseException:
         await asyncio.to_thread(generation.close)
         raise
     await asyncio.to_thread(generation.finish)
     return number
+
+
+async def _read_all(bus: Bus, progress: Progress, changed: set[str]) -> Progress:
+    """Add what the bus's news names, as far as there is some now."""
+    while True:
+        news = await read_news(bus, progress, wait_ms=1)
+        changed.update(news.named)
+        progress = news.progress
+        if news.packs < PACKS_AT_ONCE:
+            return progress
 
 
 def _add(generation: Generation, page: Sequence[ProductDocument]) -> None:

@@ -11,6 +11,7 @@ from transactional.platform.database import Database
 from transactional.platform.operators import COULD_NOT_LOOK, with_database
 from transactional.search.building import BuildUnderWay, build
 from transactional.search.index import IndexFolder
+from transactional.search.news import NewsLost
 
 app = typer.Typer(no_args_is_help=True, help="The search index.")
 console = Console()
@@ -42,7 +43,7 @@ def rebuild() -> None:
 
     try:
         name, number = with_database(console, do)
-    except BuildUnderWay as error:
+    except (BuildUnderWay, NewsLost) as error:
         console.print(f"[red]Not built:[/red] {error}.")
         raise typer.Exit(1) from error
     except (BusError, ValueError) as error:

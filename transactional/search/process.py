@@ -10,7 +10,8 @@ from lakefront.settings import Settings, settings
 from lakefront.telemetry import configure, logger
 from transactional.platform.database import Database
 from transactional.search.index import IndexFolder
-from transactional.search.writer import CONSUMER, IndexWriter
+from transactional.search.news import CONSUMER
+from transactional.search.writer import IndexWriter
 
 log = logger("search_writer")
 

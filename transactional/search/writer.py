@@ -10,34 +10,25 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
-from datetime import datetime
+from collections.abc import AsyncIterator, Collection
 
-import orjson
 import psycopg
-from prometheus_client import Counter, Histogram
+from prometheus_client import Histogram
 from psycopg_pool import PoolTimeout
 
-from lakefront.bus import COMMERCE, STREAMS, Bus, BusError, Entry
+from lakefront.bus import STREAMS, Bus, BusError
 from lakefront.clock import real_now
-from lakefront.contracts.commerce import PriceChanged, ProductListed, StockChanged
 from lakefront.telemetry import logger
 from transactional.platform.database import Database
-from transactional.search.building import BuildUnderWay, build, read_popularity, read_products
-from transactional.search.index import Generation, IndexBroken, IndexFolder, IndexLocked, ProductDocument, Progress
+from transactional.search.building import BuildUnderWay, build, put_products, read_popularity
+from transactional.search.index import Generation, IndexBroken, IndexFolder, IndexLocked, Progress
+from transactional.search.news import NewsLost, read_news
 
-CONSUMER = "search-writer"
 ROUND_SECONDS = 0.5
 """News of this long share one commit."""
-PACKS_AT_ONCE = 20
-READ_AT_ONCE = 1_000
+PROGRESS_SECONDS = 60.0
 POPULARITY_SECONDS = 600.0
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.2, 5.0
-_NEWS = {model.event_type for model in (ProductListed, PriceChanged, StockChanged)}
-
-EVENTS = Counter(
-    "lakefront_search_events", "Envelopes that the search writer read, by what became of them.", ["result"]
-)
 LATENCY = Histogram(
     "lakefront_search_index_seconds",
     "Real time from the recording of a change to the commit of the index that has it.",
@@ -48,10 +39,6 @@ log = logger("search_writer")
 
 class Replaced(RuntimeError):
     """Another generation is in force."""
-
-
-class NewsLost(RuntimeError):
-    """The bus no longer has all that came after the index."""
 
 
 class IndexWriter:
@@ -67,6 +54,7 @@ class IndexWriter:
         self._generation: Generation | None = None
         self._progress = Progress()
         self._units: dict[str, int] = {}
+        self._committed_at = 0.0
         self._look_at_popularity = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -112,6 +100,7 @@ class IndexWriter:
             raise NewsLost("the bus has lost its data")
         self._units = await asyncio.to_thread(generation.units_sold)
         self._look_at_popularity = 0.0
+        self._committed_at = time.monotonic()
         log.info("started", generation=name)
 
     async def close(self) -> None:
@@ -124,7 +113,15 @@ class IndexWriter:
         await self.close()
         try:
             name, number = await build(self._folder, self._db, self._bus, self._partitions)
-        except (BusError, psycopg.OperationalError, PoolTimeout, OSError, IndexBroken, BuildUnderWay) as error:
+        except (
+            NewsLost,
+            BusError,
+            psycopg.OperationalError,
+            PoolTimeout,
+            OSError,
+            IndexBroken,
+            BuildUnderWay,
+        ) as error:
             log.warning("not_rebuilt", error=str(error) or type(error).__name__)
             return
         log.info("built", generation=name, products=number)
@@ -145,23 +142,19 @@ class IndexWriter:
     async def read_round(self, *, wait_ms: int) -> int:
         """Read what the bus has, bring the named products up to date, commit. How many packs were read.
 
-        Where nothing concerns the index nothing is committed: it is read again after a crash, which costs little.
+        Where nothing concerns the index it is committed now and then how far was read: the bus keeps news for minutes, and a
+        writer that starts again must find what comes next.
         """
-        entries = await self._bus.read(self._progress.offsets, limit=PACKS_AT_ONCE, wait_ms=wait_ms)
-        progress = self._progress.copy()
-        named: dict[str, datetime] = {}
-        for entry in entries:
-            self._check_for_a_gap(progress, entry)
-            progress.offsets[entry.stream, entry.partition] = entry.offset
-            if entry.replay_for == CONSUMER or (entry.stream == COMMERCE and not entry.replay_for):
-                named |= await self._named(entry)
-        if named:
-            await self._put(list(named), progress)
+        news = await read_news(self._bus, self._progress, wait_ms=wait_ms)
+        if news.named:
+            await self._put(list(news.named), news.progress)
             now = real_now()
-            for recorded_at in named.values():
+            for recorded_at in news.named.values():
                 LATENCY.observe(max((now - recorded_at).total_seconds(), 0.0))
-        self._progress = progress
-        return len(entries)
+        elif news.packs and time.monotonic() - self._committed_at >= PROGRESS_SECONDS:
+            await self._put((), news.progress)
+        self._progress = news.progress
+        return news.packs
 
     async def refresh_popularity(self) -> int:
         """Bring products up to date whose sales have changed by enough to matter; how many."""
@@ -179,48 +172,12 @@ class IndexWriter:
     async def _put(self, product_ids: Collection[str], progress: Progress) -> None:
         if self._generation is None:
             raise RuntimeError("the index is not open")
-        ids = list(product_ids)
-        for first in range(0, len(ids), READ_AT_ONCE):
-            some = ids[first : first + READ_AT_ONCE]
-            found = await read_products(self._db, some)
-            await asyncio.to_thread(_put, self._generation, found)
+        await put_products(self._generation, self._db, product_ids)
         await asyncio.to_thread(self._generation.commit, progress)
-
-    def _check_for_a_gap(self, progress: Progress, entry: Entry) -> None:
-        """The relay may send again, but never leaves out: a position beyond the next one means that news is lost."""
-        if entry.stream != COMMERCE or entry.first_position is None:
-            return
-        known = progress.positions.get(entry.partition, 0)
-        if known and entry.first_position > known + 1:
-            raise NewsLost(f"partition {entry.partition} goes on at {entry.first_position}, after {known}")
-        progress.positions[entry.partition] = max(known, entry.first_position + entry.count - 1)
-
-    async def _named(self, entry: Entry) -> dict[str, datetime]:
-        """The products that a pack's events name, with when it was recorded; what cannot be read is parked."""
-        found: dict[str, datetime] = {}
-        for place, line in enumerate(entry.payload.split(b"\n")):
-            try:
-                event = orjson.loads(line)
-                if event["event_type"] in _NEWS:
-                    found[event["data"]["product_id"]] = datetime.fromisoformat(event["recorded_at"])
-                    EVENTS.labels("used").inc()
-                else:
-                    EVENTS.labels("passed").inc()
-            except (KeyError, TypeError, ValueError) as error:
-                EVENTS.labels("parked").inc()
-                reason = f"{type(error).__name__}: {error}"[:500]
-                await self._bus.park(
-                    entry.stream, entry.partition, entry.offset + place, line, reason, consumer=CONSUMER
-                )
-                log.warning("event_parked", stream=entry.stream, offset=entry.offset + place, reason=reason)
-        return found
+        self._committed_at = time.monotonic()
 
     def _places(self) -> set[tuple[str, int]]:
         return {(stream, partition) for stream in STREAMS for partition in range(self._partitions)}
-
-
-def _put(generation: Generation, found: Mapping[str, ProductDocument | None]) -> None:
-    generation.put((each, None if product is None else product.document()) for each, product in found.items())
 
 
 def _magnitude(units: int) -> int:

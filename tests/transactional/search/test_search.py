@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from transactional.platform.cursors import encode_cursor
 from transactional.search import service
 from transactional.search.command import app as command
+from transactional.search.schemas import SearchResults
 
 
 def titles(found: dict[str, Any]) -> list[str]:
@@ -29,6 +30,7 @@ async def test_a_product_is_found_by_its_words_in_any_form_and_field(find, index
     for text in ("kettles", "ENAMEL kettle", "norrland", "kitchen kettle", "blue kettles"):
         assert titles(await find(text))[0] == "Enamel Kettle", text
     found = await find("kettle")
+    SearchResults.model_validate(found)  # the cards have all that lists show
     assert (titles(found), found["match"], found["count"]) == (["Enamel Kettle", "Garden hose"], "all_words", 2)
     assert found["items"][0]["highlights"] == {"title": "Enamel <b>Kettle</b>", "description": None}
     assert found["items"][1]["highlights"] == {

@@ -10,9 +10,10 @@ import pytest
 
 from lakefront.bus import COMMERCE, Pack
 from transactional.catalogue import service as catalogue
+from transactional.search import building
 from transactional.search.building import BuildUnderWay, _alone, build
 from transactional.search.index import Generation, IndexLocked, Progress
-from transactional.search.writer import CONSUMER, NewsLost
+from transactional.search.news import CONSUMER, NewsLost
 
 
 async def set_stock(client, internal, product, quantity: int) -> None:
@@ -217,6 +218,59 @@ async def test_a_build_that_is_stopped_leaves_the_old_generation_in_force(house,
     assert [path.name for path in house.folder.root.glob("v*")] == [name]
 
 
+async def test_a_build_may_take_longer_than_the_bus_keeps_its_news(
+    house, client, internal, create_product, monkeypatch
+) -> None:
+    products = [await create_product(title=f"Number {number}", stock={"main": 1}) for number in range(6)]
+    await house.relay()
+    partitions = house.core.settings.bus_partitions
+    pages = 0
+
+    async def page_and_life_goes_on(db, after):
+        nonlocal pages
+        pages += 1
+        if pages == 2:  # of a product that was read already
+            await set_stock(client, internal, products[0], 0)
+            await house.relay()
+        elif pages == 4:
+            for stream, partition in ((COMMERCE, number) for number in range(partitions)):
+                await house.bus.trim(stream, partition, 1 << 62)
+            await set_stock(client, internal, products[1], 0)
+            await house.relay()
+            for stream, partition in ((COMMERCE, number) for number in range(partitions)):
+                await house.bus.trim(stream, partition, 1 << 62)
+        return await read_page(db, after)
+
+    read_page = building._page
+    monkeypatch.setattr(building, "_page", page_and_life_goes_on)
+    monkeypatch.setattr(building, "PAGE", 1)
+    monkeypatch.setattr(building, "NEWS_SECONDS", 0.0)
+    name, number = await build(house.folder, house.core.db, house.bus, partitions)
+    writer = house.writer()
+    await writer.open()
+    await house.catch_up(writer)
+    assert (house.folder.current(), number) == (name, 6)
+    shown = {card["title"]: card["in_stock"] for card in house.found("kind", "product")}
+    assert shown == {f"Number {number}": number > 1 for number in range(6)}
+
+
+async def test_how_far_was_read_is_committed_though_nothing_concerned_the_index(
+    house, create_user, monkeypatch
+) -> None:
+    from transactional.search import writer as writing
+
+    monkeypatch.setattr(writing, "PROGRESS_SECONDS", 0.0)
+    writer = house.writer()
+    await writer.open()
+    await create_user()
+    await house.catch_up(writer)
+    await writer.close()
+    again = house.writer()
+    await again.open()
+    assert await again.read_round(wait_ms=20) == 0
+    assert sum(again._progress.positions.values()) > 0
+
+
 async def test_two_builds_at_once_do_not_disturb_each_other(house) -> None:
     house.folder.root.mkdir(parents=True)
     with _alone(house.folder.root / "build.lock"), pytest.raises(BuildUnderWay):
@@ -267,3 +321,36 @@ async def test_how_far_the_bus_was_read_is_part_of_the_commit(tmp_path) -> None:
     again = Generation.open(tmp_path / "one")
     assert Progress.of(again.index) == told
     again.close()
+
+
+async def test_shoppers_see_a_change_within_five_seconds_whatever_was_kept_for_them(
+    house, client, internal, create_product
+) -> None:
+    async def shown() -> list[tuple[str, str]]:
+        answer = await client.get("/api/v1/search", params={"q": "quick lantern"}, headers=internal)
+        items = answer.json().get("items", []) if answer.status_code == 200 else []
+        return [(item["title"], item["price"]) for item in items]
+
+    async def until_shown(expected: list[tuple[str, str]]) -> None:
+        begun = time.monotonic()
+        while await shown() != expected:
+            assert time.monotonic() - begun < 5, f"{expected} was not shown in time"
+            await asyncio.sleep(0.05)
+
+    stopping = asyncio.Event()
+    running = asyncio.create_task(house.writer().run(stopping))
+    try:
+        while (await client.get("/api/v1/search?q=quick", headers=internal)).status_code != 200:
+            await asyncio.sleep(0.05)
+        assert await shown() == []
+        product = await create_product(title="Quick lantern", price="20.00")
+        await house.relay()
+        await until_shown([("Quick lantern", "20.00")])
+        changes = [{"product_id": product["product_id"], "price": "21.50"}]
+        answer = await client.post("/api/v1/pricing/changes", json={"changes": changes}, headers=internal)
+        assert answer.status_code == 200, answer.text
+        await house.relay()
+        await until_shown([("Quick lantern", "21.50")])
+    finally:
+        stopping.set()
+        await running

@@ -19,7 +19,7 @@ from transactional.search.analysis import Synonyms, words_analyzer
 from transactional.search.evaluation.click_model import Shown, judgments
 from transactional.search.evaluation.metrics import DEPTH, ndcg, reciprocal_rank
 from transactional.search.finding import Snapshot
-from transactional.search.index import Generation, ProductDocument, Progress
+from transactional.search.index import Generation, ProductDocument, Progress, stored_weight, weight
 from transactional.search.queries import Filters
 
 MRR_DEPTH = 100
@@ -78,7 +78,8 @@ def evaluate(products: Sequence[ProductDocument], log: Sequence[Shown], synonyms
     popularity = Counter(shown.product_id for shown in earlier if shown.was_clicked)
     with TemporaryDirectory(prefix="lakefront-evaluate-") as folder:
         rankings: dict[str, Ranking] = {
-            "bm25_on_name": _bm25_on_name(products, Path(folder) / "bm25"),
+            "bm25_on_name": _bm25_on_name(products, {}, Path(folder) / "bm25"),
+            "bm25_on_name_with_popularity": _bm25_on_name(products, popularity, Path(folder) / "bm25-popular"),
             "search_without_popularity": _ours(products, {}, synonyms, Path(folder) / "plain"),
             "search": _ours(products, popularity, synonyms, Path(folder) / "popular"),
         }
@@ -135,11 +136,13 @@ def _ours(
     return rank
 
 
-def _bm25_on_name(products: Sequence[ProductDocument], folder: Path) -> Ranking:
-    """The engine's own BM25 with its default analyzer on the name alone, any of the words."""
+def _bm25_on_name(products: Sequence[ProductDocument], popularity: Mapping[str, int], folder: Path) -> Ranking:
+    """The engine's own BM25 with its default analyzer on the name alone, any of the words; weighted by popularity as ours is
+    where there is some, which tells how much of our lead it alone brings."""
     builder = SchemaBuilder()
     builder.add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("name")
+    builder.add_float_field("weight", fast=True)
     folder.mkdir()
     index = Index(builder.build(), path=str(folder))
     writer = index.writer(64_000_000, 1)
@@ -147,6 +150,7 @@ def _bm25_on_name(products: Sequence[ProductDocument], folder: Path) -> Ranking:
         document = Document()
         document.add_text("id", product.id)
         document.add_text("name", product.title)
+        document.add_float("weight", stored_weight(weight(popularity.get(product.id, 0), is_available=True)))
         writer.add_document(document)
     writer.commit()
     writer.wait_merging_threads()
@@ -155,7 +159,7 @@ def _bm25_on_name(products: Sequence[ProductDocument], folder: Path) -> Ranking:
 
     def rank(query: str) -> list[str]:
         parsed = index.parse_query(" ".join(words.analyze(query)), ["name"])
-        hits = searcher.search(parsed, MRR_DEPTH).hits
+        hits = searcher.search(parsed, MRR_DEPTH, weight_by_field="weight").hits
         return [str(searcher.doc(address).get_first("id")) for _, address in hits]
 
     return rank
