@@ -19,15 +19,17 @@ _IN_CARTS = """coalesce((SELECT sum(r.quantity) FROM reservations r
 _STOCK = "coalesce((SELECT sum(s.available) FROM stock s WHERE s.product_id = {row}.id), 0)"
 _OFFERED = f"greatest({_STOCK} - {_IN_CARTS}, 0)"
 
-# The product with its variants, and whether carts hold any of it. A language that it is not translated to shows it as it was
-# listed.
+# The product with its variants, whether carts hold any of it, and the version of all rows that are shown: none of the versions
+# that it sums ever falls, and no row goes. A language that it is not translated to shows the product as it was listed.
 PRODUCT = """
 WITH asked AS (
     SELECT p.*, coalesce(t.title, p.title) AS shown_title, coalesce(t.description, p.description) AS shown_description
       FROM products p LEFT JOIN product_translations t ON t.product_id = p.id AND t.language = %(language)s::text
      WHERE p.id = %(product_id)s
 ), variant AS (
-    SELECT v.id, v.options, sold.offered, sold.held, json_build_object(
+    SELECT v.id, v.options, sold.offered, sold.held,
+           v.version + coalesce((SELECT sum(s.version) FROM stock s WHERE s.product_id = v.id), 0) AS version,
+           json_build_object(
                'variant_id', v.id, 'sku', v.sku, 'options', v.options, 'price', money_text(v.price, v.currency),
                'base_price', money_text(v.base_price, v.currency),
                'prices', coalesce((SELECT json_object_agg(m.currency, money_text(m.price, m.currency) ORDER BY m.currency)
@@ -61,7 +63,7 @@ SELECT json_build_object(
            'languages', coalesce((SELECT json_agg(l.language ORDER BY l.language)
                                     FROM product_translations l WHERE l.product_id = p.id), '[]'),
            'created_at', iso_text(p.created_at), 'updated_at', iso_text(p.updated_at), 'version', p.version)::text,
-       (SELECT sum(held) > 0 FROM variant)
+       (SELECT sum(held) > 0 FROM variant), (p.version + (SELECT sum(version) FROM variant))::bigint
   FROM asked p JOIN categories c ON c.id = p.category_id
 """.replace("{stock}", _STOCK.format(row="v")).replace("{in_carts}", _IN_CARTS.format(row="v"))
 
