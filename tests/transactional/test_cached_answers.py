@@ -68,14 +68,19 @@ async def test_requests_that_are_answered_at_once_are_counted_by_their_route(
     assert '"route":"/api/v1/products/{product_id}"' in lines[0]
 
 
-async def test_what_depends_on_the_caller_is_found_by_no_address(
-    client: httpx.AsyncClient, guest: dict[str, str], create_product: Create
+async def test_what_depends_on_the_caller_is_kept_by_nobody_and_found_by_no_address(
+    client: httpx.AsyncClient, guest: dict[str, str], create_user: Callable[..., Awaitable[Any]]
 ) -> None:
-    await create_product()
-    for path in ("/api/v1/cart", "/api/v1/recommendations"):
-        answer = await client.get(path, headers=guest)
-        assert answer.status_code == 200, answer.text
-        assert answer.headers.get("cache-control", "private").startswith("private")
+    user = await create_user()
+    for path, headers, status in [
+        ("/api/v1/cart", guest, 200),
+        ("/api/v1/recommendations", guest, 200),
+        ("/api/v1/users/profile", user.headers, 200),
+        ("/api/v1/users/profile", {}, 401),
+        (f"/api/v1/orders/{new_id()}", user.headers, 404),
+    ]:
+        answer = await client.get(path, headers=headers)
+        assert (answer.status_code, answer.headers["cache-control"]) == (status, "private, no-store"), path
         assert not known(path)
 
 
