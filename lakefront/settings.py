@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     stripe_api_url: str = Field("", description="Another address of Stripe's API, such as a test server's.")
 
     # Caches
-    cache_megabytes: int = Field(64, ge=1, description="Room of one API worker for answers that it keeps.")
+    cache_megabytes: int = Field(128, ge=1, description="Room of one API worker for answers that it keeps.")
 
     # Limits and tokens
     rate_limit_per_minute: int = Field(100, ge=1, description="Requests a minute of one user or address.")

@@ -25,6 +25,7 @@ from transactional.orders.checkout import api as checkout
 from transactional.orders.live import close_watch, let_watchers_go
 from transactional.payments import api as payments
 from transactional.payments.gateways.registry import close_gateways, open_gateways
+from transactional.platform.cors import allow_other_origins
 from transactional.platform.docs import DESCRIPTION, describe, serve_documentation
 from transactional.platform.errors import install_error_handlers
 from transactional.platform.known_answers import KnownAnswers
@@ -119,5 +120,6 @@ def create_app() -> FastAPI:
     serve_documentation(app, example_product)
     app.add_middleware(KnownAnswers)  # each stands around those before it
     app.add_middleware(RateLimitMiddleware)
+    allow_other_origins(app)
     app.add_middleware(TelemetryMiddleware)  # added last: the outermost
     return app

@@ -25,6 +25,7 @@ from transactional.platform.core import Core
 from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
 from transactional.platform.database import Connection
 from transactional.platform.errors import Problem, not_found
+from transactional.platform.news_follower import shared_pages
 from transactional.platform.outbox import tell
 from transactional.platform.query import Row, document, first, jsonb, rows
 
@@ -87,16 +88,25 @@ class ListQuery:
 async def product_page(core: Core, product_id: UUID, language: str | None = None) -> Rendered:
     """The page of a product, as bytes, in a language where it is translated to it. Raises Problem 404."""
 
+    subject = str(product_id)
+
     async def render() -> Body:
+        shared = shared_pages(core)
+        before = None if shared is None else shared.before()
+        if shared is not None and before is not None and (found := await shared.get(subject, language or "")):
+            return Body(*found)
         async with core.db.connection() as connection:
             parameters = {"product_id": product_id, "language": language, "now": core.clock.now()}
             row = await (await connection.execute(store.PRODUCT, parameters)).fetchone()
         if row is None:
             raise not_found("product", product_id)
-        text, is_held = row
-        return Body(text.encode(), HELD_SECONDS if is_held else None)
+        body, is_held, version = str(row[0]).encode(), row[1], row[2]
+        if is_held:
+            return Body(body, HELD_SECONDS)
+        if shared is not None and before is not None:
+            await shared.put(subject, language or "", body, version, before)
+        return Body(body)
 
-    subject = str(product_id)
     return await pages.get(subject if language is None else (subject, language), render, subject=subject)
 
 

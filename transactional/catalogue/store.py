@@ -19,16 +19,18 @@ _IN_CARTS = """coalesce((SELECT sum(r.quantity) FROM reservations r
 _STOCK = "coalesce((SELECT sum(s.available) FROM stock s WHERE s.product_id = {row}.id), 0)"
 _OFFERED = f"greatest({_STOCK} - {_IN_CARTS}, 0)"
 
-# The product with its variants, but for those that are inactive, and whether carts hold any of it. A language that it is not
-# translated to shows it as it was
-# listed.
+# The product with its variants but for those that are inactive, whether carts hold any of it, and the version of all its rows:
+# none of the versions that it sums ever falls, and no row goes. A language that it is not translated to shows the product as it
+# was listed.
 PRODUCT = """
 WITH asked AS (
     SELECT p.*, coalesce(t.title, p.title) AS shown_title, coalesce(t.description, p.description) AS shown_description
       FROM products p LEFT JOIN product_translations t ON t.product_id = p.id AND t.language = %(language)s::text
      WHERE p.id = %(product_id)s AND p.status <> 'inactive'
 ), variant AS (
-    SELECT v.id, v.options, sold.offered, sold.held, json_build_object(
+    SELECT v.id, v.options, v.status, sold.offered, sold.held,
+           v.version + coalesce((SELECT sum(s.version) FROM stock s WHERE s.product_id = v.id), 0) AS version,
+           json_build_object(
                'variant_id', v.id, 'sku', v.sku, 'options', v.options, 'price', money_text(v.price, v.currency),
                'base_price', money_text(v.base_price, v.currency),
                'prices', coalesce((SELECT json_object_agg(m.currency, money_text(m.price, m.currency) ORDER BY m.currency)
@@ -40,8 +42,7 @@ WITH asked AS (
       FROM asked p
       CROSS JOIN LATERAL (SELECT * FROM products own WHERE own.id = p.id AND NOT p.has_variants
                           UNION ALL
-                          SELECT * FROM products sold
-                           WHERE sold.parent_id = p.id AND p.has_variants AND sold.status <> 'inactive') v
+                          SELECT * FROM products sold WHERE sold.parent_id = p.id AND p.has_variants) v
       CROSS JOIN LATERAL (SELECT CASE WHEN v.status = 'active' THEN greatest({stock} - held, 0) ELSE 0 END AS offered, held
                             FROM (SELECT {in_carts} AS held) AS carts) sold
 )
@@ -58,15 +59,16 @@ SELECT json_build_object(
            'options', coalesce((SELECT json_agg(json_build_object('name', o.name, 'values', coalesce((
                                        SELECT json_agg(value ORDER BY first_id)
                                          FROM (SELECT v.options ->> o.name AS value, min(v.id::text) AS first_id
-                                                 FROM variant v GROUP BY 1) AS choice), '[]')) ORDER BY o.place)
+                                                 FROM variant v WHERE v.status <> 'inactive' GROUP BY 1) AS choice),
+                                       '[]')) ORDER BY o.place)
                                   FROM unnest(p.option_names) WITH ORDINALITY AS o (name, place)), '[]'),
-           'variants', coalesce((SELECT json_agg(shown ORDER BY id) FROM variant), '[]'),
+           'variants', coalesce((SELECT json_agg(shown ORDER BY id) FROM variant WHERE status <> 'inactive'), '[]'),
            'images', CASE WHEN p.images = '[]' AND p.parent_id IS NOT NULL
                THEN (SELECT images FROM products WHERE id = p.parent_id) ELSE p.images END,
            'languages', coalesce((SELECT json_agg(l.language ORDER BY l.language)
                                     FROM product_translations l WHERE l.product_id = p.id), '[]'),
            'created_at', iso_text(p.created_at), 'updated_at', iso_text(p.updated_at), 'version', p.version)::text,
-       (SELECT sum(held) > 0 FROM variant)
+       (SELECT sum(held) > 0 FROM variant), (p.version + (SELECT sum(version) FROM variant))::bigint
   FROM asked p JOIN categories c ON c.id = p.category_id
 """.replace("{stock}", _STOCK.format(row="v")).replace("{in_carts}", _IN_CARTS.format(row="v"))
 

@@ -16,7 +16,9 @@ import orjson
 
 from lakefront.redis_connection import RedisConnection
 
-STREAM = "cache:news"
+STREAM = "{cache}:news"
+EPOCH = "{cache}:epoch"
+"""Id of the latest entry that says that everything may be old."""
 MOST_ENTRIES = 20_000
 """Who was away for longer than this many clears."""
 
@@ -67,7 +69,33 @@ class News:
             raise ValueError(f"this is no news: {error!r}") from error
 
 
+GONE_SECONDS = 10
+"""For so long the store knows when a subject last changed; longer than it may take to render an answer."""
+_TELL = """
+local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'news', ARGV[2])
+if ARGV[3] == '1' or redis.call('EXISTS', KEYS[2]) == 0 then redis.call('SET', KEYS[2], id) end
+for place = 3, #KEYS, 2 do
+  redis.call('SET', KEYS[place], id, 'EX', ARGV[4])
+  redis.call('UNLINK', KEYS[place + 1])
+end
+return id
+"""
+
+
+def gone_key(subject: str) -> str:
+    """Where the store notes which entry said last that a subject has changed."""
+    return f"{{cache}}:gone:{subject}"
+
+
+def shared_key(subject: str) -> str:
+    """Where the store keeps what workers rendered about a subject."""
+    return f"{{cache}}:about:{subject}"
+
+
 async def tell(store: RedisConnection, news: News) -> Any:
-    """Put an entry on the stream. Raises what Redis and the network raise; the caller sets the deadline."""
-    command = ("XADD", STREAM, "MAXLEN", "~", MOST_ENTRIES, "*", "news", news.encoded())
-    return await store.ask([command])
+    """Put an entry on the stream, and take what it makes old out of the store in the same moment. Raises what Redis and the
+    network raise; the caller sets the deadline."""
+    subjects = dict.fromkeys(subject for named in news.topics.values() for subject in named)
+    keys = [key for subject in subjects for key in (gone_key(subject), shared_key(subject))]
+    arguments = (MOST_ENTRIES, news.encoded(), int(news.is_all), GONE_SECONDS)
+    return await store.ask([("EVAL", _TELL, 2 + len(keys), STREAM, EPOCH, *keys, *arguments)])

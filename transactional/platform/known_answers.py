@@ -1,12 +1,13 @@
 """The shortest way to an answer that is kept: by its address, before routing, validation and dependencies.
 
 FastAPI's way to a handler costs more than all else in such an answer. An address comes to stand here when the handler has
-answered it once, so that what is valid and what may be kept is decided in one place only.
+answered it once, so that what is valid and what may be kept is decided in one place only. What says nothing of who may keep
+it is the caller's own.
 """
 
 from __future__ import annotations
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from transactional.platform.cache import MEMORY, is_known, target_of
 
@@ -30,4 +31,19 @@ class KnownAnswers:
                 await send({"type": "http.response.start", "status": 200, "headers": entry.headers})
                 await send({"type": "http.response.body", "body": entry.body})
                 return
+            if scope["path"].startswith("/api/"):
+                send = _private_unless_said(send)
         await self._app(scope, receive, send)
+
+
+def _private_unless_said(send: Send) -> Send:
+    """Carts and orders depend on a token or a session, which no cache on the way looks at."""
+
+    async def said(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = message.get("headers", ())
+            if not any(name == b"cache-control" for name, _ in headers):
+                message["headers"] = [*headers, (b"cache-control", b"private, no-store")]
+        await send(message)
+
+    return said

@@ -12,10 +12,11 @@ from prometheus_client import Counter
 from redis.exceptions import RedisError
 
 from lakefront.redis_connection import RedisConnection
-from transactional.platform.cache import MEMORY, Memory
+from transactional.platform.cache import KINDS, MEMORY, Memory
 from transactional.platform.core import Core
 from transactional.platform.database import Database
 from transactional.platform.invalidations import STREAM, News
+from transactional.platform.shared_answers import SharedAnswers
 
 FRESH_SECONDS = 3.0
 """For so long a teller's word counts, from the moment of which it speaks."""
@@ -41,6 +42,11 @@ class Follower:
         self._numbers: OrderedDict[str, int] = OrderedDict()
         self._told: dict[int, float] = {}
         self._failures = 0
+
+    @property
+    def place(self) -> str | None:
+        """Id of the last entry that was read, None while what is kept is not trusted."""
+        return self._last if time.monotonic() < self._memory.followed_until else None
 
     async def run(self) -> None:
         """Follow until cancelled. While Redis is away nothing is trusted for long; it is tried again and again."""
@@ -119,19 +125,27 @@ def _place(identity: str) -> tuple[int, int]:
 
 
 _following: WeakKeyDictionary[Database, tuple[asyncio.Task[None], RedisConnection]] = WeakKeyDictionary()
+_shared: WeakKeyDictionary[Database, SharedAnswers] = WeakKeyDictionary()
 
 
 async def follow_news(core: Core) -> None:
     """Begin to keep this worker's caches true."""
     connection = RedisConnection(core.settings.store_url)  # its own, since it waits for news
     follower = Follower(connection, core.settings.bus_partitions)
+    _shared[core.db] = SharedAnswers(core.store, follower, int(KINDS["product"].seconds))
     _following[core.db] = asyncio.create_task(follower.run()), connection
 
 
 async def stop_following(core: Core) -> None:
     """Stop it."""
+    _shared.pop(core.db, None)
     if (following := _following.pop(core.db, None)) is not None:
         task, connection = following
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await connection.close()
+
+
+def shared_pages(core: Core) -> SharedAnswers | None:
+    """Product pages that this worker shares with others; None for one that follows no news."""
+    return _shared.get(core.db)

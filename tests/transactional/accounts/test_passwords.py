@@ -59,6 +59,7 @@ async def test_a_password_of_ones_own_is_taken(client: httpx.AsyncClient, passwo
     assert (await client.post("/api/v1/auth/register", json=body)).status_code == 201
 
 
+@pytest.mark.usefixtures("many_logins")
 async def test_guessing_at_once_is_not_more_than_one_after_the_other(
     client: httpx.AsyncClient, create_user: Create
 ) -> None:
@@ -70,6 +71,7 @@ async def test_guessing_at_once_is_not_more_than_one_after_the_other(
     assert 0 < int(locked.headers["Retry-After"]) <= 300
 
 
+@pytest.mark.usefixtures("many_logins")
 async def test_an_address_that_tries_one_password_on_many_accounts_is_locked_out(
     client: httpx.AsyncClient, from_anywhere: Callable[[], httpx.AsyncClient], create_user: Create
 ) -> None:
