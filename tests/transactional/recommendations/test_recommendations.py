@@ -82,13 +82,18 @@ async def test_a_product_is_shown_once_whichever_of_its_variants_is_liked(shop, 
         assert made["product_id"] not in {item["product_id"] for item in beside["items"]}
 
 
-async def test_a_product_whose_variants_are_all_sold_out_stands_last(shop, guest, products, create_product):
-    stem = new_id().hex[-10:]
-    made = await create_product(variants=[{"sku": f"{stem}-{size}", "options": {"size": size}} for size in "ML"])
-    body = (await shop.client.get(URL, params={"limit": 50}, headers=guest)).json()
-    ids = [item["product_id"] for item in body["items"]]
-    last = ids.index(made["product_id"]) if made["product_id"] in ids else len(ids)
-    assert not {one["product_id"] for one in products[0]} & set(ids[last:])
+async def test_a_product_is_in_stock_while_one_of_its_variants_is(shop, create_product):
+    async def card(**stock):
+        stem = new_id().hex[-10:]
+        variants = [
+            {"sku": f"{stem}-{size}", "options": {"size": size}, "stock": {"main": units}}
+            for size, units in stock.items()
+        ]
+        made = await create_product(variants=variants)
+        return (await cards.of(shop.core.db, [made["product_id"]]))[made["product_id"]]
+
+    assert (await card(M=0, L=3)).is_in_stock
+    assert not (await card(M=0, L=0)).is_in_stock
 
 
 async def test_products_that_are_withdrawn_are_not_shown(app, client, guest, products):
