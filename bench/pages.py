@@ -25,7 +25,7 @@ from lakefront.secrets import load_secrets
 
 SIZES = (1_000, 100_000)
 USERS, CLIENTS, SECONDS, TURNS = 1_000, 16, 5.0, 3
-_WARM_UP_SECONDS = {1_000: 6.0, 100_000: 25.0}
+_WARM_UP_SECONDS = {1_000: 6.0, 100_000: 90.0}
 _SETTINGS = {"LAKEFRONT_SIMULATION": "false", "LAKEFRONT_RATE_LIMIT_PER_MINUTE": "10000000"}
 Paths = Callable[[Sequence[str]], list[str]]
 
