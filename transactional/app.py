@@ -9,7 +9,9 @@ from transactional.accounts import addresses_api as addresses
 from transactional.accounts import administration_api as administration
 from transactional.accounts import api as accounts
 from transactional.accounts import oauth_api as oauth
+from transactional.accounts import openid_api as openid
 from transactional.accounts import second_factor_api as second_factor
+from transactional.accounts.openid import close_provider, open_provider
 from transactional.accounts.service import ensure_merchandiser
 from transactional.carts import api as carts
 from transactional.catalogue import api as catalogue
@@ -56,6 +58,7 @@ _DOMAINS = (
     accounts,
     second_factor,
     oauth,
+    openid,
     administration,
     addresses,
     simulation,
@@ -89,7 +92,8 @@ def create_app() -> FastAPI:
             ensure_merchandiser,
             open_gateways,
             open_search,
-            last_steps=[close_watch, close_search, close_gateways],
+            open_provider,
+            last_steps=[close_watch, close_search, close_provider, close_gateways],
             when_told_to_stop=[let_watchers_go],
         ),
         openapi_url=None,

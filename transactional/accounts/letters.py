@@ -26,6 +26,14 @@ _BODY: dict[Purpose, str] = {
     "verify_email": "Somebody opened a Lakefront account with this address. If it was you, confirm with this token:\n{token}",
     "reset_password": "Somebody, you we hope, asked for a new password. If not, ignore this. The token is:\n{token}",
 }
+News = Literal["openid_linked"]
+_NEWS: dict[News, tuple[str, str]] = {
+    "openid_linked": (
+        "Another way into your account",
+        "Your Lakefront account can be signed in to through the OpenID provider now. If it was not you who linked it, set a "
+        "new password and unlink it.",
+    ),
+}
 log = structlog.get_logger(__name__)
 
 
@@ -50,7 +58,7 @@ async def offer_reset(core: Core, email: str) -> None:
     """Send a reset token, if there is such an account. Runs behind the answer, whose time must not tell whether there is."""
     async with core.db.connection() as connection:
         account = await first(connection, store.BY_EMAIL, {"email": email})
-    if account is None or account["password_hash"] is None:
+    if account is None or not (account["password_hash"] or account["has_identity"]):
         return
     try:
         await attempts.take_letter(core, account["user_id"])
@@ -84,6 +92,15 @@ async def reset_password(core: Core, token: str, password: str) -> None:
         await audit.note(connection, account["user_id"], "password_reset", account["user_id"])
     revocations.note_ended(ended)
     await attempts.succeeded(core, account["email"], {})
+
+
+async def tell(core: Core, email: str, news: News) -> None:
+    """Tell an account's owner what was done to it; it was done whether or not the letter can be sent."""
+    subject, body = _NEWS[news]
+    try:
+        await messenger_of(core).send(Message("email", email, body, subject))
+    except OSError as error:
+        log.warning("letter_not_sent", purpose=news, error=str(error))
 
 
 async def _send(core: Core, purpose: Purpose, user_id: UUID, email: str) -> None:

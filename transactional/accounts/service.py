@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 
+from lakefront.clock import real_now
 from lakefront.ids import new_id
 from lakefront.secrets import secrets
 from transactional.accounts import attempts, errors, passwords, second_factor, store
@@ -35,9 +37,7 @@ async def register(core: Core, registration: Registration, caller: Caller, user_
     tokens = await _open_account(core, registration, role="shopper", is_simulated=is_simulated, user_agent=user_agent)
     if tokens is None:
         raise errors.email_taken()
-    if caller.session:
-        await carts.adopt(core, tokens.user_id, caller.session)
-    return tokens
+    return await with_cart(core, tokens, caller)
 
 
 async def ensure_merchandiser(core: Core) -> None:
@@ -54,17 +54,27 @@ async def _open_account(
 ) -> Tokens | None:
     """The new account's tokens, None when the address is taken."""
     password_hash = await passwords.hash_password(core.password_pool, registration.password)
+    person = {"email": registration.email, "name": registration.name, "country": registration.country}
+    way_in = {"password_hash": password_hash, "verified_at": None, "issuer": None, "subject": None}
+    return await _write_account(core, {**person, **way_in, "role": role, "is_simulated": is_simulated}, user_agent)
+
+
+async def open_verified(
+    core: Core, email: str, name: str, identity: Mapping[str, Any], user_agent: str | None
+) -> Tokens | None:
+    """An account for whom a provider has verified, without a password; None when the address is taken."""
+    person = {"email": email, "name": name, "country": None, "role": "shopper", "is_simulated": False}
+    way_in = {"password_hash": None, "verified_at": real_now(), **identity}
+    return await _write_account(core, {**person, **way_in}, user_agent)
+
+
+async def _write_account(core: Core, account: dict[str, Any], user_agent: str | None) -> Tokens | None:
     now = core.clock.now()
     user_id, user, session = new_id(), new_id(), NewSession.begin(core, user_agent)
-    partitions, envelopes = outbox_columns([registered(user, registration.email, registration.country, now)])
+    partitions, envelopes = outbox_columns([registered(user, account["email"], account["country"], now)])
     parameters = {
+        **account,
         "user_id": user_id,
-        "email": registration.email,
-        "password_hash": password_hash,
-        "name": registration.name,
-        "country": registration.country,
-        "role": role,
-        "is_simulated": is_simulated,
         "now": now,
         "pseudonym": user,
         "partitions": partitions,
@@ -74,16 +84,8 @@ async def _open_account(
     async with core.db.connection() as connection:  # one statement, which commits by itself
         if await first(connection, store.REGISTER, parameters) is None:
             return None
-    account = {
-        "user_id": user_id,
-        "pseudonym": user,
-        "email": registration.email,
-        "country": registration.country,
-        "role": role,
-        "is_simulated": is_simulated,
-        "created_at": now,
-    }
-    return tokens_of(core, account, session.id, session.refresh_token)
+    opened = {**account, "user_id": user_id, "pseudonym": user, "created_at": now}
+    return tokens_of(core, opened, session.id, session.refresh_token)
 
 
 async def authenticate(core: Core, login: Login, caller: Caller) -> Row:
@@ -101,9 +103,16 @@ async def authenticate(core: Core, login: Login, caller: Caller) -> Row:
 
 async def log_in(core: Core, login: Login, caller: Caller, user_agent: str | None = None) -> Tokens:
     """Tokens for an account. Raises Problem 401, also where a second factor is needed, and 429 after too many attempts."""
-    account = await authenticate(core, login, caller)
+    return await go_on(core, await authenticate(core, login, caller), caller, user_agent)
+
+
+async def go_on(
+    core: Core, account: Row, caller: Caller, user_agent: str | None, identity: Mapping[str, Any] | None = None
+) -> Tokens:
+    """The login goes on once its first step was right. Raises Problem 401 where a second factor is needed; an ``identity``
+    of a provider is linked when that was shown."""
     if account["second_factor"]:
-        token = await second_factor.challenge(core, account)
+        token = await second_factor.challenge(core, account, identity)
         raise errors.second_factor_required(account["second_factor"], token, int(CHALLENGE.total_seconds()))
     return await _let_in(core, account, caller, user_agent)
 
@@ -116,9 +125,13 @@ async def log_in_with_second_factor(
 
 
 async def _let_in(core: Core, account: Row, caller: Caller, user_agent: str | None) -> Tokens:
-    tokens = await open_session(core, account, user_agent)
+    return await with_cart(core, await open_session(core, account, user_agent), caller)
+
+
+async def with_cart(core: Core, tokens: Tokens, caller: Caller) -> Tokens:
+    """The guest's cart joins the account's."""
     if caller.session:
-        await carts.adopt(core, account["user_id"], caller.session)
+        await carts.adopt(core, tokens.user_id, caller.session)
     return tokens
 
 

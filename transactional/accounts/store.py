@@ -5,8 +5,9 @@ from __future__ import annotations
 # A new account in one statement; zero rows mean that the address is taken.
 REGISTER = """
 WITH account AS (
-    INSERT INTO users (id, email, password_hash, name, country, role, is_simulated, created_at)
-    VALUES (%(user_id)s, %(email)s, %(password_hash)s, %(name)s, %(country)s, %(role)s, %(is_simulated)s, %(now)s)
+    INSERT INTO users (id, email, email_verified_at, password_hash, name, country, role, is_simulated, created_at)
+    VALUES (%(user_id)s, %(email)s, %(verified_at)s, %(password_hash)s, %(name)s, %(country)s, %(role)s,
+            %(is_simulated)s, %(now)s)
     ON CONFLICT (lower(email)) DO NOTHING
     RETURNING id
 ), alias AS (
@@ -17,6 +18,9 @@ WITH account AS (
 ), token AS (
     INSERT INTO refresh_tokens (token_hash, family, user_id, expires_at)
     SELECT %(token_hash)s, %(session)s, id, %(expires_at)s FROM account
+), identity AS (
+    INSERT INTO openid_identities (issuer, subject, user_id, linked_at, last_used_at)
+    SELECT %(issuer)s, %(subject)s, id, %(real_now)s, %(real_now)s FROM account WHERE %(issuer)s::text IS NOT NULL
 ), told AS (
     INSERT INTO outbox (partition, envelope)
     SELECT t.* FROM account, unnest(%(partitions)s::smallint[], %(envelopes)s::text[]) AS t
@@ -26,7 +30,8 @@ SELECT id FROM account
 
 _ACCOUNT = """
 SELECT u.id AS user_id, a.pseudonym, u.email, u.name, u.country, u.role, u.is_simulated, u.created_at, u.password_hash,
-       u.email_verified_at, f.kind AS second_factor
+       u.email_verified_at, f.kind AS second_factor,
+       EXISTS (SELECT FROM openid_identities o WHERE o.user_id = u.id) AS has_identity
   FROM users u JOIN pseudonyms a ON a.user_id = u.id
        LEFT JOIN second_factors f ON f.user_id = u.id AND f.confirmed_at IS NOT NULL
 """
@@ -170,6 +175,8 @@ WITH attempts AS (
     DELETE FROM account_tokens WHERE expires_at <= %(now)s RETURNING 1
 ), challenges AS (
     DELETE FROM login_challenges WHERE expires_at <= %(now)s
+), sign_ins AS (
+    DELETE FROM openid_attempts WHERE expires_at <= %(now)s
 ), codes AS (  -- those that were used stay a while: shown again, they end their session
     DELETE FROM oauth_codes WHERE expires_at <= %(now)s - interval '1 day'
 ), tokens AS (
@@ -215,11 +222,21 @@ RETURNING user_id
 """
 USE_RECOVERY_CODE = "DELETE FROM recovery_codes WHERE user_id = %(user_id)s AND code_hash = %(hash)s RETURNING user_id"
 ADD_CHALLENGE = """
-INSERT INTO login_challenges (token_hash, user_id, expires_at) VALUES (%(token_hash)s, %(user_id)s, %(expires_at)s)
+INSERT INTO login_challenges (token_hash, user_id, expires_at, issuer, subject)
+VALUES (%(token_hash)s, %(user_id)s, %(expires_at)s, %(issuer)s, %(subject)s)
 """
 CHALLENGED = "SELECT user_id FROM login_challenges WHERE token_hash = %(token_hash)s AND expires_at > %(now)s"
 USE_CHALLENGE = """
-DELETE FROM login_challenges WHERE token_hash = %(token_hash)s AND expires_at > %(now)s RETURNING user_id
+WITH used AS (
+    DELETE FROM login_challenges WHERE token_hash = %(token_hash)s AND expires_at > %(now)s
+    RETURNING user_id, issuer, subject
+), linked AS (
+    INSERT INTO openid_identities (issuer, subject, user_id, linked_at, last_used_at)
+    SELECT issuer, subject, user_id, %(now)s, %(now)s FROM used WHERE issuer IS NOT NULL
+    ON CONFLICT DO NOTHING
+    RETURNING issuer
+)
+SELECT user_id, (SELECT issuer FROM linked) AS linked FROM used
 """
 
 ADD_CLIENT = """

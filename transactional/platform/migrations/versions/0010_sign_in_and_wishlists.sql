@@ -1,0 +1,21 @@
+-- Who an external OpenID provider says that an account's owner is. An account has one identity at a provider. Real time.
+CREATE TABLE openid_identities (
+    issuer text NOT NULL,
+    subject text NOT NULL,
+    user_id uuid NOT NULL REFERENCES users ON DELETE CASCADE,
+    linked_at timestamptz NOT NULL,
+    last_used_at timestamptz NOT NULL,
+    PRIMARY KEY (issuer, subject),
+    UNIQUE (user_id, issuer)
+);
+-- A browser that was sent to the provider; coming back deletes it. With an account it links, without one it signs in.
+CREATE TABLE openid_attempts (
+    state_hash bytea PRIMARY KEY,
+    browser_hash bytea NOT NULL,
+    user_id uuid REFERENCES users ON DELETE CASCADE,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX openid_attempts_expired ON openid_attempts (expires_at);
+CREATE INDEX openid_attempts_of_user ON openid_attempts (user_id) WHERE user_id IS NOT NULL;
+-- The identity that a login came with, linked once its second factor was shown.
+ALTER TABLE login_challenges ADD COLUMN issuer text, ADD COLUMN subject text;
