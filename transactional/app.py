@@ -38,6 +38,7 @@ from transactional.search import api as search
 from transactional.search.service import close_search, open_search
 from transactional.simulation import api as simulation
 from transactional.stored_value import api as stored_value
+from transactional.wishlists import api as wishlists
 
 PREFIX = "/api/v1"
 # The hottest first: routes are searched in this order.
@@ -61,6 +62,7 @@ _DOMAINS = (
     openid,
     administration,
     addresses,
+    wishlists,
     simulation,
 )
 _TAGS = [
@@ -70,6 +72,7 @@ _TAGS = [
         "search",
         "accounts",
         "cart",
+        "wishlists",
         "orders",
         "payments",
         "recommendations",

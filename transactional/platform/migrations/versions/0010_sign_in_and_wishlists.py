@@ -1,4 +1,4 @@
-"""Accounts: sign-in through an external OpenID provider."""
+"""Accounts: sign-in through an external OpenID provider, and wishlists."""
 
 from transactional.platform.migrations import apply_sql
 
