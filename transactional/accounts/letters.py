@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from lakefront.clock import real_now
-from transactional.accounts import attempts, errors, passwords, store
+from transactional.accounts import attempts, errors, passwords, personal, store
 from transactional.accounts.password_rules import check
 from transactional.accounts.sessions import end_sessions, token_hash
 from transactional.platform import audit, revocations
@@ -48,7 +48,7 @@ async def ask_to_verify(core: Core, user_id: UUID, email: str) -> None:
 async def ask_again_to_verify(core: Core, user_id: UUID) -> None:
     """Send it once more; the token before is good no longer. Raises Problem 429 after too many."""
     async with core.db.connection() as connection:
-        account = await first(connection, store.BY_ID, {"user_id": user_id})
+        account = await personal.by_id(connection, user_id)
     if account is not None and account["email_verified_at"] is None:
         await attempts.take_letter(core, user_id)
         await _send(core, "verify_email", user_id, account["email"])
@@ -57,7 +57,7 @@ async def ask_again_to_verify(core: Core, user_id: UUID) -> None:
 async def offer_reset(core: Core, email: str) -> None:
     """Send a reset token, if there is such an account. Runs behind the answer, whose time must not tell whether there is."""
     async with core.db.connection() as connection:
-        account = await first(connection, store.BY_EMAIL, {"email": email})
+        account = await personal.by_email(connection, email)
     if account is None or not (account["password_hash"] or account["has_identity"]):
         return
     try:
@@ -82,7 +82,8 @@ async def reset_password(core: Core, token: str, password: str) -> None:
         account = await first(connection, store.ACCOUNT_OF_RESET_LETTER, parameters)
     if account is None:
         raise errors.invalid_letter_token()
-    check(password, account["email"])
+    email = personal.opened_email(account["user_id"], account["email"])
+    check(password, email)
     password_hash = await passwords.hash_password(core.password_pool, password)
     async with core.db.transaction() as connection:
         done = await first(connection, store.SET_BY_LETTER, parameters | {"password_hash": password_hash})
@@ -91,7 +92,7 @@ async def reset_password(core: Core, token: str, password: str) -> None:
         ended = await end_sessions(connection, account["user_id"])
         await audit.note(connection, account["user_id"], "password_reset", account["user_id"])
     revocations.note_ended(ended)
-    await attempts.succeeded(core, account["email"], {})
+    await attempts.succeeded(core, email, {})
 
 
 async def tell(core: Core, email: str, news: News) -> None:

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lakefront.clock import real_now
 from lakefront.secrets import keyed_hash
-from transactional.accounts import errors, letters, openid_store, second_factor, service, store
+from transactional.accounts import errors, letters, openid_store, personal, second_factor, service
 from transactional.accounts.oauth import challenge_of
 from transactional.accounts.openid_provider import Claims, Provider, ProviderRefused, ProviderUnavailable
 from transactional.accounts.schemas import Email, OpenIDAnswer, Tokens
@@ -92,7 +92,7 @@ async def log_in(
     claims = await _claims(core, answer, browser, None)
     async with core.db.connection() as connection:
         known = await first(connection, openid_store.ACCOUNT_OF, _identity(claims))
-        account = await first(connection, store.BY_ID, known) if known else None
+        account = await personal.by_id(connection, known["user_id"]) if known else None
     if account is not None:
         return await service.go_on(core, account, caller, user_agent)
     email = _verified_email(claims)
@@ -106,7 +106,7 @@ async def log_in(
 async def _join(core: Core, email: str, claims: Claims, caller: Caller, user_agent: str | None) -> Tokens:
     """There is an account with this address. Where it has a second factor, the identity is linked when that was shown."""
     async with core.db.connection() as connection:
-        account = await first(connection, store.BY_EMAIL, {"email": email})
+        account = await personal.by_email(connection, email)
     if account is None or account["email_verified_at"] is None:
         raise errors.account_not_verified()
     if not account["second_factor"]:
@@ -125,7 +125,7 @@ async def finish_link(core: Core, user_id: UUID, answer: OpenIDAnswer, browser: 
     """The account may be signed in to through the provider from now on. Raises Problem 401, 409 and 503."""
     claims = await _claims(core, answer, browser, user_id)
     async with core.db.connection() as connection:
-        account = await first(connection, store.BY_ID, {"user_id": user_id})
+        account = await personal.by_id(connection, user_id)
     if account is None:
         raise not_found("account", user_id)
     await _link(core, account, _identity(claims), user_id)

@@ -19,7 +19,7 @@ import pyotp
 
 from lakefront.clock import real_now
 from lakefront.secrets import keyed_hash
-from transactional.accounts import attempts, errors, letters, passwords, store
+from transactional.accounts import attempts, errors, letters, passwords, personal, store
 from transactional.accounts.schemas import NewSecondFactor
 from transactional.accounts.sessions import token_hash
 from transactional.platform import audit
@@ -129,7 +129,7 @@ async def answer(core: Core, token: str, code: str) -> Row:
     await prove(core, waiting["user_id"], code)
     async with core.db.connection() as connection:
         used = await first(connection, store.USE_CHALLENGE, parameters)
-        account = await first(connection, store.BY_ID, {"user_id": waiting["user_id"]})
+        account = await personal.by_id(connection, waiting["user_id"])
     if used is None or account is None:
         raise errors.invalid_challenge()
     if used["linked"]:
@@ -180,7 +180,7 @@ async def _factor(core: Core, user_id: UUID) -> Row:
 async def with_password(core: Core, user_id: UUID, password: str) -> Row:
     """The account, whose owner shows to be there: a token alone may be stolen."""
     async with core.db.connection() as connection:
-        account = await first(connection, store.BY_ID, {"user_id": user_id})
+        account = await personal.by_id(connection, user_id)
         if account is None:
             raise not_found("account", user_id)
     guesses = f"password:{user_id}"

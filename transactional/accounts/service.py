@@ -12,7 +12,7 @@ import orjson
 from lakefront.clock import real_now
 from lakefront.ids import new_id
 from lakefront.secrets import secrets
-from transactional.accounts import attempts, errors, passwords, second_factor, store
+from transactional.accounts import attempts, errors, passwords, personal, second_factor, store
 from transactional.accounts.events import registered
 from transactional.accounts.password_rules import check
 from transactional.accounts.schemas import Login, PasswordChange, ProfileChange, Registration, SecondFactorLogin, Tokens
@@ -43,7 +43,7 @@ async def register(core: Core, registration: Registration, caller: Caller, user_
 async def ensure_merchandiser(core: Core) -> None:
     """The first merchandiser's account exists; its password is among the secrets of the data folder."""
     async with core.db.connection() as connection:
-        if await first(connection, store.BY_EMAIL, {"email": MERCHANDISER}):
+        if await personal.by_email(connection, MERCHANDISER):
             return
     registration = Registration(email=MERCHANDISER, password=secrets().merchandiser_password, name="Merchandiser")
     await _open_account(core, registration, role="merchandiser", is_simulated=False)
@@ -74,6 +74,7 @@ async def _write_account(core: Core, account: dict[str, Any], user_agent: str | 
     partitions, envelopes = outbox_columns([registered(user, account["email"], account["country"], now)])
     parameters = {
         **account,
+        **personal.sealed(user_id, account["email"], account["name"]),
         "user_id": user_id,
         "now": now,
         "pseudonym": user,
@@ -93,7 +94,7 @@ async def authenticate(core: Core, login: Login, caller: Caller) -> Row:
     limits = attempts.keys_of(login.email, caller)
     await attempts.take(core, limits)
     async with core.db.connection() as connection:
-        account = await first(connection, store.BY_EMAIL, {"email": login.email})
+        account = await personal.by_email(connection, login.email)
     password_hash = account["password_hash"] if account else None
     if not await passwords.matches(core.password_pool, password_hash, login.password) or account is None:
         raise errors.invalid_credentials()
@@ -138,7 +139,7 @@ async def with_cart(core: Core, tokens: Tokens, caller: Caller) -> Tokens:
 async def profile(core: Core, user_id: UUID) -> dict[str, Any]:
     """An account as its owner sees it."""
     async with core.db.connection() as connection:
-        account = await first(connection, store.BY_ID, {"user_id": user_id})
+        account = await personal.by_id(connection, user_id)
     if account is None:
         raise not_found("account", user_id)
     return account
@@ -146,7 +147,8 @@ async def profile(core: Core, user_id: UUID) -> dict[str, Any]:
 
 async def change_profile(core: Core, user_id: UUID, change: ProfileChange) -> dict[str, Any]:
     """Take over what was sent. The version stays: it counts the account's events, and a profile is nobody else's matter."""
-    parameters = {"user_id": user_id, "name": change.name, "country": change.country}
+    name = None if change.name is None else personal.sealed_name(user_id, change.name)
+    parameters = {"user_id": user_id, "name": name, "country": change.country}
     async with core.db.connection() as connection:
         await connection.execute(store.CHANGE_PROFILE, parameters)
     return await profile(core, user_id)

@@ -5,10 +5,11 @@ from __future__ import annotations
 # A new account in one statement; zero rows mean that the address is taken.
 REGISTER = """
 WITH account AS (
-    INSERT INTO users (id, email, email_verified_at, password_hash, name, country, role, is_simulated, created_at)
-    VALUES (%(user_id)s, %(email)s, %(verified_at)s, %(password_hash)s, %(name)s, %(country)s, %(role)s,
+    INSERT INTO users (id, email, email_index, email_verified_at, password_hash, name, country, role, is_simulated,
+                       created_at)
+    VALUES (%(user_id)s, %(email)s, %(email_index)s, %(verified_at)s, %(password_hash)s, %(name)s, %(country)s, %(role)s,
             %(is_simulated)s, %(now)s)
-    ON CONFLICT (lower(email)) DO NOTHING
+    ON CONFLICT (email_index) DO NOTHING
     RETURNING id
 ), alias AS (
     INSERT INTO pseudonyms (user_id, pseudonym) SELECT id, %(pseudonym)s FROM account
@@ -35,7 +36,7 @@ SELECT u.id AS user_id, a.pseudonym, u.email, u.name, u.country, u.role, u.is_si
   FROM users u JOIN pseudonyms a ON a.user_id = u.id
        LEFT JOIN second_factors f ON f.user_id = u.id AND f.confirmed_at IS NOT NULL
 """
-BY_EMAIL = _ACCOUNT + " WHERE lower(u.email) = lower(%(email)s)"
+BY_EMAIL = _ACCOUNT + " WHERE u.email_index = %(email_index)s"
 BY_ID = _ACCOUNT + " WHERE u.id = %(user_id)s"
 
 # A login: its session and first refresh token. What has ended of the account's is cleared away meanwhile.
@@ -292,17 +293,28 @@ REMOVE_ADDRESS = "DELETE FROM addresses WHERE id = %(id)s AND user_id = %(user_i
 # The version stands in the second to the fifth byte.
 OLD_FACTORS = """
 SELECT user_id AS id, secret AS field FROM second_factors
- WHERE substring(secret FROM 2 FOR 4) < %(newest)s ORDER BY user_id LIMIT 500
+ WHERE substring(secret FROM 2 FOR 4) < %(newest)s AND user_id > %(after)s ORDER BY user_id LIMIT 500
 """
 RENEW_FACTOR = "UPDATE second_factors SET secret = %(fresh)s WHERE user_id = %(id)s AND secret = %(field)s"
 OLD_ADDRESSES = """
 SELECT id, fields AS field FROM addresses
- WHERE substring(fields FROM 2 FOR 4) < %(newest)s ORDER BY id LIMIT 500
+ WHERE substring(fields FROM 2 FOR 4) < %(newest)s AND id > %(after)s ORDER BY id LIMIT 500
 """
 RENEW_ADDRESS = "UPDATE addresses SET fields = %(fresh)s WHERE id = %(id)s AND fields = %(field)s"
 
+OLD_EMAILS = """
+SELECT id, email AS field FROM users
+ WHERE substring(email FROM 2 FOR 4) < %(newest)s AND id > %(after)s ORDER BY id LIMIT 500
+"""
+RENEW_EMAIL = "UPDATE users SET email = %(fresh)s WHERE id = %(id)s AND email = %(field)s"
+OLD_NAMES = """
+SELECT id, name AS field FROM users
+ WHERE substring(name FROM 2 FOR 4) < %(newest)s AND id > %(after)s ORDER BY id LIMIT 500
+"""
+RENEW_NAME = "UPDATE users SET name = %(fresh)s WHERE id = %(id)s AND name = %(field)s"
+
 CHANGE_PROFILE = """
-UPDATE users SET name = coalesce(%(name)s, name), country = coalesce(%(country)s, country) WHERE id = %(user_id)s
+UPDATE users SET name = coalesce(%(name)s::bytea, name), country = coalesce(%(country)s, country) WHERE id = %(user_id)s
 """
 
 # An account's orders, newest first, as JSON; the last two columns are the sort key when there are more behind.

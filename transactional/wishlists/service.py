@@ -58,9 +58,10 @@ async def shared(core: Core, share_token: str) -> bytes:
 
 async def make(core: Core, user_id: UUID, new: NewWishlist) -> bytes:
     """Another list; the first one is the default. Raises Problem 409 where there are too many."""
+    wishlist_id = new_id()
     parameters = {
         "user_id": user_id,
-        "wishlist_id": new_id(),
+        "wishlist_id": wishlist_id,
         "name": new.name,
         "is_default": new.is_default,
         "share_token": _token() if new.shared else None,
@@ -73,7 +74,7 @@ async def make(core: Core, user_id: UUID, new: NewWishlist) -> bytes:
             await connection.execute(store.NO_DEFAULT, parameters)
         if await first(connection, store.MAKE, parameters) is None:
             raise Problem(409, "too_many_wishlists", f"An account has at most {MOST_LISTS} wishlists")
-        return await _shown(connection, user_id, parameters["wishlist_id"])
+        return await _shown(connection, user_id, wishlist_id)
 
 
 async def change(core: Core, user_id: UUID, wishlist_id: UUID, change: WishlistChange) -> bytes:

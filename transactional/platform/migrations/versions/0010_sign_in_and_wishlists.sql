@@ -39,3 +39,7 @@ CREATE TABLE wishlist_items (
     added_at timestamptz NOT NULL,
     UNIQUE (wishlist_id, product_id)
 );
+
+-- What names a person is encrypted by transactional.platform.encryption; an address is found by its keyed hash. The revision
+-- fills these and drops the plain columns. Null: an account without an address, which nobody logs in to.
+ALTER TABLE users ADD COLUMN sealed_email bytea, ADD COLUMN sealed_name bytea, ADD COLUMN email_index bytea;
