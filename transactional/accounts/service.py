@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -176,10 +176,13 @@ async def change_password(core: Core, caller: Caller, change: PasswordChange) ->
     revocations.note_ended(ended)
 
 
-async def orders(core: Core, user_id: UUID, limit: int, cursor: str | None) -> bytes:
-    """A page of an account's orders, as bytes."""
+async def orders(
+    core: Core, user_id: UUID, limit: int, cursor: str | None, statuses: Sequence[str] | None = None
+) -> bytes:
+    """A page of an account's orders, of some statuses or all, as bytes."""
     after_time, after_id = _position(cursor)
-    parameters = {"user_id": user_id, "after_id": after_id, "after_time": after_time, "limit": limit}
+    page = {"after_id": after_id, "after_time": after_time, "limit": limit}
+    parameters = {"user_id": user_id, "statuses": list(statuses) if statuses else None, **page}
     async with core.db.connection() as connection:
         row = await (await connection.execute(store.ORDERS, parameters)).fetchone()
     assert row is not None  # an aggregate has a row

@@ -322,7 +322,7 @@ ORDERS = """
 WITH found AS (
     SELECT id, number, status, currency, total, estimated_delivery, tracking_number, placed_at
       FROM orders
-     WHERE user_id = %(user_id)s
+     WHERE user_id = %(user_id)s AND (%(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s))
        AND (%(after_id)s::uuid IS NULL OR (placed_at, id) < (%(after_time)s::timestamptz, %(after_id)s))
      ORDER BY placed_at DESC, id DESC LIMIT %(limit)s + 1
 ), placed AS (
