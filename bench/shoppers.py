@@ -23,8 +23,7 @@ MEMBERS = """
 WITH wanted AS (
     SELECT n, uuidv7() AS id, uuidv7() AS pseudonym FROM generate_series(%(first)s::int, %(last)s::int) AS n
 ), member AS (
-    INSERT INTO users (id, email, name, country, created_at)
-    SELECT id, 'shopper' || n || '@lakefront.example', 'Shopper', 'US', now() FROM wanted
+    INSERT INTO users (id, country, created_at) SELECT id, 'US', now() FROM wanted
 ), known AS (
     INSERT INTO pseudonyms (user_id, pseudonym) SELECT id, pseudonym FROM wanted
 )

@@ -120,6 +120,15 @@ class Settings(BaseSettings):
         "", description="Keys that encrypt personal fields; empty: field-keys.json in the data folder."
     )
 
+    # Sign-in through an external OpenID provider; without an issuer there is none
+    openid_issuer: str = Field("", description="The provider's issuer, as its discovery document names it.")
+    openid_client_id: str = Field("", description="What the provider knows Lakefront by.")
+    openid_client_secret: SecretStr = Field(SecretStr(""), description="Empty: a public client, by PKCE alone.")
+    openid_redirect_uri: str = Field(
+        "", description="The shop's page that the provider sends the browser back to; empty: /signed-in of the API."
+    )
+    openid_button_label: str = Field("Sign in with OpenID", description="What the button says.")
+
     # Simulation
     simulation: bool = Field(False, description="Lets the clock move and trusts X-Forwarded-For from loopback.")
     simulation_lifts_rate_limit: bool = Field(True, description="Simulated accounts are not rate limited.")

@@ -9,7 +9,9 @@ from transactional.accounts import addresses_api as addresses
 from transactional.accounts import administration_api as administration
 from transactional.accounts import api as accounts
 from transactional.accounts import oauth_api as oauth
+from transactional.accounts import openid_api as openid
 from transactional.accounts import second_factor_api as second_factor
+from transactional.accounts.openid import close_provider, open_provider
 from transactional.accounts.service import ensure_merchandiser
 from transactional.carts import api as carts
 from transactional.catalogue import api as catalogue
@@ -41,6 +43,7 @@ from transactional.search import api as search
 from transactional.search.service import close_search, open_search
 from transactional.simulation import api as simulation
 from transactional.stored_value import api as stored_value
+from transactional.wishlists import api as wishlists
 
 PREFIX = "/api/v1"
 # The hottest first: routes are searched in this order.
@@ -63,8 +66,10 @@ _DOMAINS = (
     accounts,
     second_factor,
     oauth,
+    openid,
     administration,
     addresses,
+    wishlists,
     simulation,
 )
 _TAGS = [
@@ -74,6 +79,7 @@ _TAGS = [
         "search",
         "accounts",
         "cart",
+        "wishlists",
         "orders",
         "payments",
         "recommendations",
@@ -97,7 +103,8 @@ def create_app() -> FastAPI:
             open_gateways,
             open_search,
             follow_news,
-            last_steps=[close_watch, stop_following, close_search, close_gateways],
+            open_provider,
+            last_steps=[close_watch, stop_following, close_search, close_provider, close_gateways],
             when_told_to_stop=[let_watchers_go],
         ),
         openapi_url=None,

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Header, Query, Response
 
+from lakefront.contracts.commerce import OrderStatus
 from transactional.accounts import letters, service, sessions
 from transactional.accounts.schemas import (
     EmailProof,
@@ -150,9 +151,13 @@ async def list_orders(
     member: MemberDep,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")] = None,
+    status: Annotated[
+        list[OrderStatus] | None,
+        Query(max_length=8, description="Only orders of these statuses.", examples=[["shipped"]]),
+    ] = None,
 ) -> Response:
     """Newest first, with their lines."""
-    body = await service.orders(core, member.member_id, limit, cursor)
+    body = await service.orders(core, member.member_id, limit, cursor, status)
     return Response(body, headers={"Cache-Control": "private, no-store"}, media_type="application/json")
 
 

@@ -6,7 +6,6 @@ was right is taken back. PostgreSQL counts, because a guesser must not win by wa
 
 from __future__ import annotations
 
-import hashlib
 from datetime import timedelta
 from math import ceil
 from uuid import UUID
@@ -63,4 +62,4 @@ async def take_letter(core: Core, user_id: UUID) -> None:
 
 
 def _key_of(email: str) -> str:
-    return f"account:{hashlib.sha256(email.lower().encode()).hexdigest()[:32]}"
+    return f"account:{keyed_hash('login account', email.lower())}"

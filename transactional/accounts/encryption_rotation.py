@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 from transactional.accounts import store
 from transactional.platform.database import Database
@@ -13,6 +14,8 @@ from transactional.platform.query import Row, rows
 _PLACES = (
     ("second_factors.secret", store.OLD_FACTORS, store.RENEW_FACTOR),
     ("addresses.fields", store.OLD_ADDRESSES, store.RENEW_ADDRESS),
+    ("users.email", store.OLD_EMAILS, store.RENEW_EMAIL),
+    ("users.name", store.OLD_NAMES, store.RENEW_NAME),
 )
 _UNTIL_ALL_KNOW_SECONDS = 2.0
 """Workers read the keys once a second: after that none writes under an old one."""
@@ -25,7 +28,9 @@ async def rotate(db: Database, cipher: Cipher, *, pause: float = _UNTIL_ALL_KNOW
     await asyncio.sleep(pause)
     renewed = 0
     for place, old, renew in _PLACES:
-        while found := await _old(db, old, version):
+        after = UUID(int=0)
+        while found := await _old(db, old, version, after):
+            after = found[-1]["id"]
             for row in found:
                 context = f"{place}:{row['id']}"
                 fresh = cipher.encrypt(cipher.decrypt(row["field"], context), context)
@@ -35,6 +40,6 @@ async def rotate(db: Database, cipher: Cipher, *, pause: float = _UNTIL_ALL_KNOW
     return version, renewed
 
 
-async def _old(db: Database, statement: str, version: int) -> list[Row]:
+async def _old(db: Database, statement: str, version: int, after: UUID) -> list[Row]:
     async with db.connection() as connection:
-        return await rows(connection, statement, {"newest": version.to_bytes(4, "big")})
+        return await rows(connection, statement, {"newest": version.to_bytes(4, "big"), "after": after})

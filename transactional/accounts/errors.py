@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transactional.platform.errors import Problem
+from transactional.platform.errors import Problem, unavailable
 from transactional.platform.tokens import unauthorized
 
 
@@ -49,6 +49,36 @@ def invalid_challenge() -> Problem:
 
 def invalid_code() -> Problem:
     return unauthorized("invalid_code", "The code is not valid", "A code is good once, and for a short time.")
+
+
+def no_openid_provider() -> Problem:
+    return Problem(404, "openid_not_configured", "There is no OpenID provider here")
+
+
+def openid_unavailable() -> Problem:
+    return unavailable("openid_unavailable", "The OpenID provider does not answer just now")
+
+
+def invalid_openid_answer() -> Problem:
+    """The same for whatever does not hold, so that nobody learns what to mend."""
+    detail = "It was used before, is too old, comes from another browser, or does not hold. Begin anew."
+    return unauthorized("invalid_openid_answer", "The provider's answer is not valid here", detail)
+
+
+def openid_email_not_verified() -> Problem:
+    detail = "Open an account with a password, or log in, and link the provider there."
+    return Problem(403, "openid_email_not_verified", "The provider has not verified your e-mail address", detail)
+
+
+def account_not_verified() -> Problem:
+    """Whoever opened it may not own the address."""
+    detail = "Set a password by letter, which shows that the address is yours; then sign in."
+    return Problem(409, "account_not_verified", "There is an account whose address was never verified", detail)
+
+
+def identity_taken() -> Problem:
+    detail = "The identity is linked to another account, or the account to another identity."
+    return Problem(409, "identity_taken", "The identity cannot be linked", detail)
 
 
 def no_second_factor() -> Problem:

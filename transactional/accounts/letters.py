@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from lakefront.clock import real_now
-from transactional.accounts import attempts, errors, passwords, store
+from transactional.accounts import attempts, errors, passwords, personal, store
 from transactional.accounts.password_rules import check
 from transactional.accounts.sessions import end_sessions, token_hash
 from transactional.platform import audit, revocations
@@ -26,6 +26,14 @@ _BODY: dict[Purpose, str] = {
     "verify_email": "Somebody opened a Lakefront account with this address. If it was you, confirm with this token:\n{token}",
     "reset_password": "Somebody, you we hope, asked for a new password. If not, ignore this. The token is:\n{token}",
 }
+News = Literal["openid_linked"]
+_NEWS: dict[News, tuple[str, str]] = {
+    "openid_linked": (
+        "Another way into your account",
+        "Your Lakefront account can be signed in to through the OpenID provider now. If it was not you who linked it, set a "
+        "new password and unlink it.",
+    ),
+}
 log = structlog.get_logger(__name__)
 
 
@@ -40,7 +48,7 @@ async def ask_to_verify(core: Core, user_id: UUID, email: str) -> None:
 async def ask_again_to_verify(core: Core, user_id: UUID) -> None:
     """Send it once more; the token before is good no longer. Raises Problem 429 after too many."""
     async with core.db.connection() as connection:
-        account = await first(connection, store.BY_ID, {"user_id": user_id})
+        account = await personal.by_id(connection, user_id)
     if account is not None and account["email_verified_at"] is None:
         await attempts.take_letter(core, user_id)
         await _send(core, "verify_email", user_id, account["email"])
@@ -49,8 +57,8 @@ async def ask_again_to_verify(core: Core, user_id: UUID) -> None:
 async def offer_reset(core: Core, email: str) -> None:
     """Send a reset token, if there is such an account. Runs behind the answer, whose time must not tell whether there is."""
     async with core.db.connection() as connection:
-        account = await first(connection, store.BY_EMAIL, {"email": email})
-    if account is None or account["password_hash"] is None:
+        account = await personal.by_email(connection, email)
+    if account is None or not (account["password_hash"] or account["has_identity"]):
         return
     try:
         await attempts.take_letter(core, account["user_id"])
@@ -74,7 +82,8 @@ async def reset_password(core: Core, token: str, password: str) -> None:
         account = await first(connection, store.ACCOUNT_OF_RESET_LETTER, parameters)
     if account is None:
         raise errors.invalid_letter_token()
-    check(password, account["email"])
+    email = personal.opened_email(account["user_id"], account["email"])
+    check(password, email)
     password_hash = await passwords.hash_password(core.password_pool, password)
     async with core.db.transaction() as connection:
         done = await first(connection, store.SET_BY_LETTER, parameters | {"password_hash": password_hash})
@@ -83,7 +92,16 @@ async def reset_password(core: Core, token: str, password: str) -> None:
         ended = await end_sessions(connection, account["user_id"])
         await audit.note(connection, account["user_id"], "password_reset", account["user_id"])
     revocations.note_ended(ended)
-    await attempts.succeeded(core, account["email"], {})
+    await attempts.succeeded(core, email, {})
+
+
+async def tell(core: Core, email: str, news: News) -> None:
+    """Tell an account's owner what was done to it; it was done whether or not the letter can be sent."""
+    subject, body = _NEWS[news]
+    try:
+        await messenger_of(core).send(Message("email", email, body, subject))
+    except OSError as error:
+        log.warning("letter_not_sent", purpose=news, error=str(error))
 
 
 async def _send(core: Core, purpose: Purpose, user_id: UUID, email: str) -> None:

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from lakefront.clock import real_now
 from lakefront.ids import new_id
-from transactional.accounts import service, sessions, store
+from transactional.accounts import personal, service, sessions, store
 from transactional.accounts.schemas import Authorization, Login, NewClient, Tokens
 from transactional.accounts.sessions import NewSession, end_sessions, token_hash, tokens_of
 from transactional.platform import audit, revocations
@@ -107,7 +107,7 @@ async def _exchanged(core: Core, client: Row, form: dict[str, str | None], user_
         if used is not None:
             opened = {"user_id": used["user_id"], **session.parameters, "client_id": client["id"]}
             await connection.execute(store.OPEN_SESSION, opened)
-            account = await first(connection, store.BY_ID, {"user_id": used["user_id"]})
+            account = await personal.by_id(connection, used["user_id"])
     if used is None:
         await _end_if_replayed(core, parameters)
         raise refused("invalid_grant", "The code is not valid, or not any more")

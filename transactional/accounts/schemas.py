@@ -196,6 +196,49 @@ class Authorized(BaseModel):
     redirect_to: str
 
 
+class PasswordProof(_Request):
+    """Shows that the owner does it: a token alone may be stolen."""
+
+    password: Annotated[str, Field(min_length=1, max_length=128, examples=["correct horse battery"])]
+
+
+class OpenIDOffer(BaseModel):
+    """Whether one can sign in through a provider, and what the button says."""
+
+    enabled: bool
+    label: str | None
+
+
+class OpenIDStart(BaseModel):
+    """Where to send the browser."""
+
+    authorization_url: str
+    expires_in: int
+    """Seconds until it is too late."""
+
+
+class OpenIDAnswer(_Request):
+    """What the provider added to the address that it sent the browser back to."""
+
+    code: Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[\x20-\x7e]+$")]
+    state: Annotated[str, Field(min_length=20, max_length=200)]
+    iss: Annotated[str | None, Field(max_length=2000, description="RFC 9207, where the provider sends it.")] = None
+
+
+class OpenIDIdentity(BaseModel):
+    """A provider that the account is linked to. Times are real time."""
+
+    issuer: str
+    linked_at: datetime
+    last_used_at: datetime
+
+
+class OpenIDIdentities(BaseModel):
+    """What the account is linked to."""
+
+    items: list[OpenIDIdentity]
+
+
 class RoleChange(_Request):
     """What the account may do from now on."""
 

@@ -10,6 +10,7 @@ import base64
 import hmac
 import secrets as random
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,7 @@ import pyotp
 
 from lakefront.clock import real_now
 from lakefront.secrets import keyed_hash
-from transactional.accounts import attempts, errors, passwords, store
+from transactional.accounts import attempts, errors, letters, passwords, personal, store
 from transactional.accounts.schemas import NewSecondFactor
 from transactional.accounts.sessions import token_hash
 from transactional.platform import audit
@@ -41,7 +42,7 @@ _GUESSES = 5
 
 async def enrol(core: Core, user_id: UUID, new: NewSecondFactor) -> dict[str, Any]:
     """Begin with a second factor; it counts once a code of it was shown. Raises Problem 401, or 409 where there is one."""
-    account = await _with_password(core, user_id, new.password)
+    account = await with_password(core, user_id, new.password)
     secret = pyotp.random_base32() if new.kind == "totp" else str(new.phone_number)
     parameters = {"user_id": user_id, "kind": new.kind, "secret": cipher().encrypt(secret, _context(user_id))}
     async with core.db.connection() as connection:
@@ -69,7 +70,7 @@ async def confirm(core: Core, user_id: UUID, code: str) -> list[str]:
 
 async def remove(core: Core, user_id: UUID, password: str, code: str) -> None:
     """Do without from now on. Raises Problem 401 unless both are right."""
-    await _with_password(core, user_id, password)
+    await with_password(core, user_id, password)
     await prove(core, user_id, code)
     async with core.db.transaction() as connection:
         await connection.execute(store.REMOVE_FACTOR, {"user_id": user_id})
@@ -100,10 +101,17 @@ async def send_code(core: Core, user_id: UUID) -> None:
     await messenger_of(core).send(Message("sms", number, f"Lakefront code: {code}"))
 
 
-async def challenge(core: Core, account: Row) -> str:
-    """A token for a login that lacks its second factor; where it comes by text message, that is sent."""
+async def challenge(core: Core, account: Row, identity: Mapping[str, Any] | None = None) -> str:
+    """A token for a login that lacks its second factor; where it comes by text message, that is sent. An ``identity`` of a
+    provider is linked to the account once the factor was shown."""
     token = random.token_urlsafe(32)
-    parameters = {"token_hash": token_hash(token), "user_id": account["user_id"], "expires_at": real_now() + CHALLENGE}
+    parameters = {
+        "token_hash": token_hash(token),
+        "user_id": account["user_id"],
+        "expires_at": real_now() + CHALLENGE,
+        "issuer": identity["issuer"] if identity else None,
+        "subject": identity["subject"] if identity else None,
+    }
     async with core.db.connection() as connection:
         await connection.execute(store.ADD_CHALLENGE, parameters)
     if account["second_factor"] == "sms":
@@ -121,9 +129,11 @@ async def answer(core: Core, token: str, code: str) -> Row:
     await prove(core, waiting["user_id"], code)
     async with core.db.connection() as connection:
         used = await first(connection, store.USE_CHALLENGE, parameters)
-        account = await first(connection, store.BY_ID, {"user_id": waiting["user_id"]})
+        account = await personal.by_id(connection, waiting["user_id"])
     if used is None or account is None:
         raise errors.invalid_challenge()
+    if used["linked"]:
+        await letters.tell(core, account["email"], "openid_linked")
     return account
 
 
@@ -167,10 +177,10 @@ async def _factor(core: Core, user_id: UUID) -> Row:
     return found
 
 
-async def _with_password(core: Core, user_id: UUID, password: str) -> Row:
+async def with_password(core: Core, user_id: UUID, password: str) -> Row:
     """The account, whose owner shows to be there: a token alone may be stolen."""
     async with core.db.connection() as connection:
-        account = await first(connection, store.BY_ID, {"user_id": user_id})
+        account = await personal.by_id(connection, user_id)
         if account is None:
             raise not_found("account", user_id)
     guesses = f"password:{user_id}"

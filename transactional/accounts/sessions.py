@@ -12,7 +12,7 @@ from uuid import UUID
 
 from lakefront.clock import real_now
 from lakefront.ids import new_id
-from transactional.accounts import errors, store
+from transactional.accounts import errors, personal, store
 from transactional.accounts.schemas import Tokens
 from transactional.platform import revocations
 from transactional.platform.core import Core
@@ -86,7 +86,7 @@ async def refresh(core: Core, refresh_token: str, client_id: str | None = None) 
                 raise errors.invalid_refresh_token()
             revocations.note_ended([reused["family"]])
             raise errors.refresh_token_reused()
-        account = await first(connection, store.BY_ID, {"user_id": used["user_id"]})
+        account = await personal.by_id(connection, used["user_id"])
     if account is None:  # the person was forgotten meanwhile
         raise errors.invalid_refresh_token()
     return tokens_of(core, account, used["family"], fresh)

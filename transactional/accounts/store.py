@@ -5,9 +5,11 @@ from __future__ import annotations
 # A new account in one statement; zero rows mean that the address is taken.
 REGISTER = """
 WITH account AS (
-    INSERT INTO users (id, email, password_hash, name, country, role, is_simulated, created_at)
-    VALUES (%(user_id)s, %(email)s, %(password_hash)s, %(name)s, %(country)s, %(role)s, %(is_simulated)s, %(now)s)
-    ON CONFLICT (lower(email)) DO NOTHING
+    INSERT INTO users (id, email, email_index, email_verified_at, password_hash, name, country, role, is_simulated,
+                       created_at)
+    VALUES (%(user_id)s, %(email)s, %(email_index)s, %(verified_at)s, %(password_hash)s, %(name)s, %(country)s, %(role)s,
+            %(is_simulated)s, %(now)s)
+    ON CONFLICT (email_index) DO NOTHING
     RETURNING id
 ), alias AS (
     INSERT INTO pseudonyms (user_id, pseudonym) SELECT id, %(pseudonym)s FROM account
@@ -17,6 +19,9 @@ WITH account AS (
 ), token AS (
     INSERT INTO refresh_tokens (token_hash, family, user_id, expires_at)
     SELECT %(token_hash)s, %(session)s, id, %(expires_at)s FROM account
+), identity AS (
+    INSERT INTO openid_identities (issuer, subject, user_id, linked_at, last_used_at)
+    SELECT %(issuer)s, %(subject)s, id, %(real_now)s, %(real_now)s FROM account WHERE %(issuer)s::text IS NOT NULL
 ), told AS (
     INSERT INTO outbox (partition, envelope)
     SELECT t.* FROM account, unnest(%(partitions)s::smallint[], %(envelopes)s::text[]) AS t
@@ -26,11 +31,12 @@ SELECT id FROM account
 
 _ACCOUNT = """
 SELECT u.id AS user_id, a.pseudonym, u.email, u.name, u.country, u.role, u.is_simulated, u.created_at, u.password_hash,
-       u.email_verified_at, f.kind AS second_factor
+       u.email_verified_at, f.kind AS second_factor,
+       EXISTS (SELECT FROM openid_identities o WHERE o.user_id = u.id) AS has_identity
   FROM users u JOIN pseudonyms a ON a.user_id = u.id
        LEFT JOIN second_factors f ON f.user_id = u.id AND f.confirmed_at IS NOT NULL
 """
-BY_EMAIL = _ACCOUNT + " WHERE lower(u.email) = lower(%(email)s)"
+BY_EMAIL = _ACCOUNT + " WHERE u.email_index = %(email_index)s"
 BY_ID = _ACCOUNT + " WHERE u.id = %(user_id)s"
 
 # A login: its session and first refresh token. What has ended of the account's is cleared away meanwhile.
@@ -170,6 +176,8 @@ WITH attempts AS (
     DELETE FROM account_tokens WHERE expires_at <= %(now)s RETURNING 1
 ), challenges AS (
     DELETE FROM login_challenges WHERE expires_at <= %(now)s
+), sign_ins AS (
+    DELETE FROM openid_attempts WHERE expires_at <= %(now)s
 ), codes AS (  -- those that were used stay a while: shown again, they end their session
     DELETE FROM oauth_codes WHERE expires_at <= %(now)s - interval '1 day'
 ), tokens AS (
@@ -215,11 +223,21 @@ RETURNING user_id
 """
 USE_RECOVERY_CODE = "DELETE FROM recovery_codes WHERE user_id = %(user_id)s AND code_hash = %(hash)s RETURNING user_id"
 ADD_CHALLENGE = """
-INSERT INTO login_challenges (token_hash, user_id, expires_at) VALUES (%(token_hash)s, %(user_id)s, %(expires_at)s)
+INSERT INTO login_challenges (token_hash, user_id, expires_at, issuer, subject)
+VALUES (%(token_hash)s, %(user_id)s, %(expires_at)s, %(issuer)s, %(subject)s)
 """
 CHALLENGED = "SELECT user_id FROM login_challenges WHERE token_hash = %(token_hash)s AND expires_at > %(now)s"
 USE_CHALLENGE = """
-DELETE FROM login_challenges WHERE token_hash = %(token_hash)s AND expires_at > %(now)s RETURNING user_id
+WITH used AS (
+    DELETE FROM login_challenges WHERE token_hash = %(token_hash)s AND expires_at > %(now)s
+    RETURNING user_id, issuer, subject
+), linked AS (
+    INSERT INTO openid_identities (issuer, subject, user_id, linked_at, last_used_at)
+    SELECT issuer, subject, user_id, %(now)s, %(now)s FROM used WHERE issuer IS NOT NULL
+    ON CONFLICT DO NOTHING
+    RETURNING issuer
+)
+SELECT user_id, (SELECT issuer FROM linked) AS linked FROM used
 """
 
 ADD_CLIENT = """
@@ -275,17 +293,28 @@ REMOVE_ADDRESS = "DELETE FROM addresses WHERE id = %(id)s AND user_id = %(user_i
 # The version stands in the second to the fifth byte.
 OLD_FACTORS = """
 SELECT user_id AS id, secret AS field FROM second_factors
- WHERE substring(secret FROM 2 FOR 4) < %(newest)s ORDER BY user_id LIMIT 500
+ WHERE substring(secret FROM 2 FOR 4) < %(newest)s AND user_id > %(after)s ORDER BY user_id LIMIT 500
 """
 RENEW_FACTOR = "UPDATE second_factors SET secret = %(fresh)s WHERE user_id = %(id)s AND secret = %(field)s"
 OLD_ADDRESSES = """
 SELECT id, fields AS field FROM addresses
- WHERE substring(fields FROM 2 FOR 4) < %(newest)s ORDER BY id LIMIT 500
+ WHERE substring(fields FROM 2 FOR 4) < %(newest)s AND id > %(after)s ORDER BY id LIMIT 500
 """
 RENEW_ADDRESS = "UPDATE addresses SET fields = %(fresh)s WHERE id = %(id)s AND fields = %(field)s"
 
+OLD_EMAILS = """
+SELECT id, email AS field FROM users
+ WHERE substring(email FROM 2 FOR 4) < %(newest)s AND id > %(after)s ORDER BY id LIMIT 500
+"""
+RENEW_EMAIL = "UPDATE users SET email = %(fresh)s WHERE id = %(id)s AND email = %(field)s"
+OLD_NAMES = """
+SELECT id, name AS field FROM users
+ WHERE substring(name FROM 2 FOR 4) < %(newest)s AND id > %(after)s ORDER BY id LIMIT 500
+"""
+RENEW_NAME = "UPDATE users SET name = %(fresh)s WHERE id = %(id)s AND name = %(field)s"
+
 CHANGE_PROFILE = """
-UPDATE users SET name = coalesce(%(name)s, name), country = coalesce(%(country)s, country) WHERE id = %(user_id)s
+UPDATE users SET name = coalesce(%(name)s::bytea, name), country = coalesce(%(country)s, country) WHERE id = %(user_id)s
 """
 
 # An account's orders, newest first, as JSON; the last two columns are the sort key when there are more behind.
@@ -293,7 +322,7 @@ ORDERS = """
 WITH found AS (
     SELECT id, number, status, currency, total, estimated_delivery, tracking_number, placed_at
       FROM orders
-     WHERE user_id = %(user_id)s
+     WHERE user_id = %(user_id)s AND (%(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s))
        AND (%(after_id)s::uuid IS NULL OR (placed_at, id) < (%(after_time)s::timestamptz, %(after_id)s))
      ORDER BY placed_at DESC, id DESC LIMIT %(limit)s + 1
 ), placed AS (

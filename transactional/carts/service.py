@@ -54,14 +54,21 @@ async def cart(core: Core, owner: Owner) -> bytes:
 
 async def add_item(core: Core, owner: Owner, product_id: UUID, quantity: int, variant_id: UUID | None = None) -> bytes:
     """Put a product into the cart, or more of it; it is held softly for a while. Raises UnknownVariant, VariantRequired."""
+    async with core.db.transaction() as connection:
+        return await put(connection, core, owner, product_id, quantity, variant_id)
+
+
+async def put(
+    connection: Connection, core: Core, owner: Owner, product_id: UUID, quantity: int, variant_id: UUID | None = None
+) -> bytes:
+    """As ``add_item``, in the caller's transaction, which holds the cart from here on."""
     sold = {"product_id": own_id(product_id, variant_id), "quantity": quantity, "item_id": new_id()}
     parameters = _parameters(core, owner) | sold
-    async with core.db.transaction() as connection:
-        await check_variants(connection, [(product_id, variant_id)])
-        parameters["cart_id"] = await _open(connection, owner, parameters)
-        if await first(connection, store.ADD, parameters) is None:
-            raise await _why_not_added(connection, parameters)
-        return await _rendered(connection, core, owner)
+    await check_variants(connection, [(product_id, variant_id)])
+    parameters["cart_id"] = await _open(connection, owner, parameters)
+    if await first(connection, store.ADD, parameters) is None:
+        raise await _why_not_added(connection, parameters)
+    return await _rendered(connection, core, owner)
 
 
 def _parameters(core: Core, owner: Owner) -> dict[str, Any]:

@@ -44,7 +44,7 @@ _SECURITY: dict[Any, list[dict[str, list[str]]]] = {
     authentication.internal: [{_KEY: []}],
 }
 # Where a caller comes without a token to be given one; only what X-Session-Id names plays a part there.
-_SIGNING_IN = ("/auth/register", "/auth/login", "/auth/login/second-factor", "/oauth/token")
+_SIGNING_IN = ("/auth/register", "/auth/login", "/auth/login/second-factor", "/auth/openid/finish", "/oauth/token")
 _SHOPPER_HEADERS = [
     {
         "name": "X-Session-Id",

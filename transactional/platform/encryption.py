@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import hashlib
+import hmac
 import json
 import os
 import time
@@ -18,6 +20,7 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from lakefront.secrets import secrets
 from lakefront.settings import settings
 
 _FORMAT = b"\x01"
@@ -100,6 +103,12 @@ class Cipher:
         head, rest = bytes(field[:_HEAD_BYTES]), bytes(field[_HEAD_BYTES:])
         key = self.store.keys(version_of(field))[version_of(field)]
         return AESGCM(key).decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], head + context.encode()).decode()
+
+
+def blind_index(place: str, text: str) -> bytes:
+    """What an encrypted field is found by: a keyed hash, equal for equal texts. Its key is a secret that does not rotate with
+    those of the fields: rows under two keys could hold the same address twice."""
+    return hmac.new(secrets().blind_index_key.encode(), f"{place}:{text}".encode(), hashlib.sha256).digest()
 
 
 def version_of(field: bytes) -> int:
