@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import subprocess
+import sys
 from typing import Any
 from urllib.parse import quote_from_bytes
 
 import httpx
-from typer.testing import CliRunner
 
 from transactional.platform.cursors import encode_cursor
 from transactional.search import service
-from transactional.search.command import app as command
 from transactional.search.schemas import SearchResults
 
 
@@ -344,19 +344,19 @@ TYPED = (
 """Operators, nothing but stop words, other scripts, very long words, control characters, a lone surrogate."""
 
 
-async def test_whatever_is_typed_is_answered_or_refused_but_never_fails(
-    client, internal, index, create_product
-) -> None:
+async def test_whatever_is_typed_is_answered_or_refused_but_never_fails(from_anywhere, index, create_product) -> None:
     await create_product(title="Kettle of the a b", stock={"main": 1})
     await index()
     for text in TYPED:
         sent = quote_from_bytes(text.encode("utf-8", "surrogatepass")).encode()
         for path, parameter in (("/api/v1/search", b"q"), ("/api/v1/search/suggestions", b"prefix")):
-            answer = await client.get(httpx.URL(path, query=parameter + b"=" + sent), headers=internal)
+            async with from_anywhere() as shopper:
+                answer = await shopper.get(httpx.URL(path, query=parameter + b"=" + sent))
             assert answer.status_code in (200, 422), (path, text, answer.text)
         body = json.dumps({"q": text}).encode()
-        headers = internal | {"Content-Type": "application/json"}
-        answer = await client.post("/api/v1/products/search", content=body, headers=headers)
+        headers = {"Content-Type": "application/json"}
+        async with from_anywhere() as shopper:
+            answer = await shopper.post("/api/v1/products/search", content=body, headers=headers)
         assert answer.status_code in (200, 400, 422), (text, answer.text)
         if answer.status_code == 200:
             assert titles(answer.json()) == ["Kettle of the a b"], text
@@ -364,17 +364,24 @@ async def test_whatever_is_typed_is_answered_or_refused_but_never_fails(
             assert answer.headers["content-type"] == "application/problem+json", text
 
 
-async def test_queries_go_on_while_the_command_builds_the_index_anew(house, find, index, create_product) -> None:
+async def test_queries_go_on_while_the_command_builds_the_index_anew(
+    house, from_anywhere, find, index, create_product
+) -> None:
     for number in range(30):
         await create_product(title=f"Steady {number}")
     before = await index()
-    building = asyncio.create_task(asyncio.to_thread(CliRunner().invoke, command, ["rebuild"]))
+    building = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "from lakefront.cli import main; main()", "search", "rebuild", stdout=subprocess.DEVNULL
+    )
+    ended = asyncio.create_task(building.wait())
     asked = 0
-    while not building.done():
-        found = await find("steady", limit=1 + asked % 30)
-        assert (found["count"], found["match"]) == (30, "all_words")
+    while not ended.done():
+        async with from_anywhere() as shopper:
+            answer = await shopper.get("/api/v1/search", params={"q": "steady", "limit": 1 + asked % 30})
+        assert answer.status_code == 200, answer.text
+        assert (answer.json()["count"], answer.json()["match"]) == (30, "all_words")
         asked += 1
-    assert building.result().exit_code == 0
+    assert ended.result() == 0
     await service.search_of(house.core).reader.look()
     assert service.search_of(house.core).reader.snapshot.generation != before
     assert (await find("steady"))["count"] == 30
