@@ -177,6 +177,8 @@ async def house(
         "LAKEFRONT_STORE_URL": redis_server.url(store.port),
         "LAKEFRONT_RATE_LIMIT_PER_MINUTE": "1000000",
         "LAKEFRONT_API_WORKERS": "1",
+        "LAKEFRONT_FIELD_KEYS_FILE": str(tmp_path / "field-keys.json"),
+        "LAKEFRONT_TOKEN_KEYS_FILE": str(tmp_path / "token-keys.json"),
     }
     internal = {"X-Internal-Key": load_secrets(tmp_path).internal_key}
     try:

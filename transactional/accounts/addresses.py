@@ -29,7 +29,8 @@ async def add(core: Core, user_id: UUID, address: AddressRequest) -> dict[str, A
     """Another address; the first one is the default. Raises Problem 409 where there are twenty."""
     parameters = _parameters(new_id(), user_id, address) | {"now": core.clock.now(), "most": MOST}
     async with core.db.transaction() as connection:
-        await connection.execute(store.LOCK_ACCOUNT, {"user_id": user_id})
+        if await first(connection, store.LOCK_ACCOUNT, {"user_id": user_id}) is None:
+            raise not_found("account", user_id)
         if address.is_default:
             await connection.execute(store.NO_DEFAULT, {"user_id": user_id})
         added = await first(connection, store.ADD_ADDRESS, parameters)

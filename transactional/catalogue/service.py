@@ -29,8 +29,8 @@ from transactional.platform.news_follower import shared_pages
 from transactional.platform.outbox import tell
 from transactional.platform.query import Row, document, first, jsonb, rows
 
-HELD_SECONDS = 1.5
-"""So long a page may be kept of which something lies in carts: no event tells when that goes."""
+MOMENT_SECONDS = 1.5
+"""So long a page may be kept of which something lies in carts, or that may show images of another row: no event tells."""
 COUNTED_PRODUCTS = 20_000
 """Facets of a longer list are counted over its newest products, and say so."""
 FACET_NAMES, FACET_VALUES = 20, 30
@@ -100,9 +100,9 @@ async def product_page(core: Core, product_id: UUID, language: str | None = None
             row = await (await connection.execute(store.PRODUCT, parameters)).fetchone()
         if row is None:
             raise not_found("product", product_id)
-        body, is_held, version = str(row[0]).encode(), row[1], row[2]
-        if is_held:
-            return Body(body, HELD_SECONDS)
+        body, is_for_a_moment, version = str(row[0]).encode(), row[1], row[2]
+        if is_for_a_moment:
+            return Body(body, MOMENT_SECONDS)
         if shared is not None and before is not None:
             await shared.put(subject, language or "", body, version, before)
         return Body(body)

@@ -19,9 +19,9 @@ _IN_CARTS = """coalesce((SELECT sum(r.quantity) FROM reservations r
 _STOCK = "coalesce((SELECT sum(s.available) FROM stock s WHERE s.product_id = {row}.id), 0)"
 _OFFERED = f"greatest({_STOCK} - {_IN_CARTS}, 0)"
 
-# The product with its variants but for those that are inactive, whether carts hold any of it, and the version of all its rows:
-# none of the versions that it sums ever falls, and no row goes. A language that it is not translated to shows the product as it
-# was listed.
+# The product with its variants but for those that are inactive; whether it is to be kept for a moment only (carts hold some of it,
+# or it is a variant, which may show its product's images); and the version of all its rows: none of the versions that it sums ever
+# falls, and no row goes. A language that it is not translated to shows the product as it was listed.
 PRODUCT = """
 WITH asked AS (
     SELECT p.*, coalesce(t.title, p.title) AS shown_title, coalesce(t.description, p.description) AS shown_description
@@ -68,7 +68,7 @@ SELECT json_build_object(
            'languages', coalesce((SELECT json_agg(l.language ORDER BY l.language)
                                     FROM product_translations l WHERE l.product_id = p.id), '[]'),
            'created_at', iso_text(p.created_at), 'updated_at', iso_text(p.updated_at), 'version', p.version)::text,
-       (SELECT sum(held) > 0 FROM variant), (p.version + (SELECT sum(version) FROM variant))::bigint
+       (SELECT sum(held) > 0 FROM variant) OR p.parent_id IS NOT NULL, (p.version + (SELECT sum(version) FROM variant))::bigint
   FROM asked p JOIN categories c ON c.id = p.category_id
 """.replace("{stock}", _STOCK.format(row="v")).replace("{in_carts}", _IN_CARTS.format(row="v"))
 

@@ -17,7 +17,7 @@ SELECT p.id::text AS id, p.status = 'active' AS is_active, p.title, p.descriptio
                          'base_price', money_text(p.base_price, p.currency),
                          'in_stock', CASE WHEN p.has_variants THEN coalesce(v.is_available, false)
                                           ELSE own.is_available END,
-                         'seller', p.seller, 'has_variants', p.has_variants,
+                         'seller', p.seller, 'has_variants', p.has_variants, 'image', p.images -> 0,
                          'highest_price', money_text(coalesce(v.highest_price, p.price), p.currency))::text AS card
   FROM products p
   JOIN categories c ON c.id = p.category_id

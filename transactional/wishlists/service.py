@@ -38,6 +38,8 @@ async def default_list(core: Core, user_id: UUID) -> bytes:
         if found is None:
             await connection.execute(store.OPEN_DEFAULT, _default(core, user_id))
             found = await value(connection, store.SHOW_DEFAULT, {"user_id": user_id})
+    if found is None:
+        raise not_found("account", user_id)
     return str(found).encode()
 
 
@@ -69,7 +71,8 @@ async def make(core: Core, user_id: UUID, new: NewWishlist) -> bytes:
         "most_lists": MOST_LISTS,
     }
     async with core.db.transaction() as connection:
-        await connection.execute(store.LOCK_ACCOUNT, parameters)
+        if await first(connection, store.LOCK_ACCOUNT, parameters) is None:
+            raise not_found("account", user_id)
         if new.is_default:
             await connection.execute(store.NO_DEFAULT, parameters)
         if await first(connection, store.MAKE, parameters) is None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-# The account's default list, made where there is none; locked from here on.
+# The account's default list, made where there is none; locked from here on. No row where there is no such account any more.
 OPEN_DEFAULT = """
 INSERT INTO wishlists AS w (id, user_id, name, is_default, created_at)
-VALUES (%(new_id)s, %(user_id)s, %(default_name)s, true, %(now)s)
+SELECT %(new_id)s, u.id, %(default_name)s, true, %(now)s FROM users u WHERE u.id = %(user_id)s
 ON CONFLICT (user_id) WHERE is_default DO UPDATE SET is_default = true
 RETURNING w.id
 """
