@@ -6,16 +6,29 @@ import os
 
 from fastapi import FastAPI, Response
 
+LIST = b'{"items":[' + b",".join([b'{"title":"' + b"x" * 300 + b'"}'] * 20) + b'],"next_cursor":null}'
 BODY = b'{"id":"01a2073b-bdde-7707-bb17-94f8447933aa","title":"' + b"x" * 900 + b'"}'
 
 
 def create_app() -> FastAPI:
-    """One route of the shape of a product page: an identifier in the path, a kilobyte of finished JSON as the answer."""
+    """Routes of the shape of a product page (an identifier in the path, a kilobyte of finished JSON as the answer) and of a
+    list (typed parameters in the query, six kilobytes)."""
     app = FastAPI(openapi_url=None)
 
     @app.get("/products/{product_id}")
     async def product(product_id: str) -> Response:
         return Response(BODY, media_type="application/json")
+
+    @app.get("/products")
+    async def products(
+        category: str | None = None,
+        sort: str = "newest",
+        page: int = 1,
+        limit: int = 20,
+        price_min: float | None = None,
+        price_max: float | None = None,
+    ) -> Response:
+        return Response(LIST, media_type="application/json")
 
     return app
 

@@ -159,4 +159,7 @@ async def send(plan: Plan) -> Outcome:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(uvloop.run(run(Plan(**json.load(sys.stdin)))))))
+    outcome = json.dumps(asdict(uvloop.run(run(Plan(**json.load(sys.stdin))))))
+    # Through a buffer of its own: where PYTHONUNBUFFERED is set, print loses what a pipe does not take at once.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as output:
+        output.write(outcome.encode())

@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 
@@ -23,8 +23,7 @@ MEMBERS = """
 WITH wanted AS (
     SELECT n, uuidv7() AS id, uuidv7() AS pseudonym FROM generate_series(%(first)s::int, %(last)s::int) AS n
 ), member AS (
-    INSERT INTO users (id, email, name, country, created_at)
-    SELECT id, 'shopper' || n || '@lakefront.example', 'Shopper', 'US', now() FROM wanted
+    INSERT INTO users (id, country, created_at) SELECT id, 'US', now() FROM wanted
 ), known AS (
     INSERT INTO pseudonyms (user_id, pseudonym) SELECT id, pseudonym FROM wanted
 )
@@ -71,6 +70,11 @@ def fill(servers: Environment, products: list[str], first: int) -> list[Shopper]
         Shopper(member[1], cart, UUID(product), token)
         for member, cart, product, token in zip(members, carts, products, signed, strict=True)
     ]
+
+
+def tokens(servers: Environment, number: int) -> list[str]:
+    """Access tokens of so many members who only look."""
+    return _signed(servers, [(str(uuid4()), str(uuid4())) for _ in range(number)])
 
 
 def _signed(servers: Environment, members: list[tuple[str, str]]) -> list[str]:

@@ -32,6 +32,8 @@ class Secrets:
     """Ed25519 key (PEM) that signs access tokens."""
     pseudonym_key: str
     """Keys the hashes of devices, cards and addresses that events carry."""
+    blind_index_key: str
+    """Keys the hashes by which encrypted fields, such as e-mail addresses, are found."""
     webhook_key: str
     """Signs the webhooks of the sandbox payment gateway (HMAC-SHA256)."""
     internal_key: str

@@ -56,6 +56,12 @@ class Settings(BaseSettings):
     lake_url: str = Field("", description="Folder or URI (s3://…) of the Delta lake; empty: lake/ in the data folder.")
     models_url: str = Field("", description="Folder of model artefacts; empty: models/ in the data folder.")
 
+    images_url: str = Field(
+        "", description="Folder or URI (s3://…) of product images; empty: images/ in the data folder."
+    )
+    search_url: str = Field("", description="Folder of the search index; empty: search/ in the data folder.")
+    search_synonyms: str = Field("", description="File of synonyms, one group a line; empty: those that come with it.")
+
     host: str = Field("127.0.0.1", description="Address that the HTTP servers listen on.")
     api_port: int = 8000
     dashboards_port: int = 8001
@@ -96,10 +102,32 @@ class Settings(BaseSettings):
     stripe_webhook_secret: SecretStr = Field(SecretStr(""), description="Signs Stripe's webhooks (whsec_…).")
     stripe_api_url: str = Field("", description="Another address of Stripe's API, such as a test server's.")
 
+    # Caches
+    cache_megabytes: int = Field(128, ge=1, description="Room of one API worker for answers that it keeps.")
+
     # Limits and tokens
     rate_limit_per_minute: int = Field(100, ge=1, description="Requests a minute of one user or address.")
+    login_limit_per_minute: int = Field(20, ge=1, description="Of these, logins and the like of one address.")
+    cors_origins: str = Field(
+        "", description="Origins whose pages may use the API, comma-separated, or '*'; empty: only its own."
+    )
     access_token_minutes: int = Field(15, ge=1)
     refresh_token_days: int = Field(30, ge=1)
+    token_keys_file: str = Field(
+        "", description="Keys that sign access tokens; empty: token-keys.json in the data folder."
+    )
+    field_keys_file: str = Field(
+        "", description="Keys that encrypt personal fields; empty: field-keys.json in the data folder."
+    )
+
+    # Sign-in through an external OpenID provider; without an issuer there is none
+    openid_issuer: str = Field("", description="The provider's issuer, as its discovery document names it.")
+    openid_client_id: str = Field("", description="What the provider knows Lakefront by.")
+    openid_client_secret: SecretStr = Field(SecretStr(""), description="Empty: a public client, by PKCE alone.")
+    openid_redirect_uri: str = Field(
+        "", description="The shop's page that the provider sends the browser back to; empty: /signed-in of the API."
+    )
+    openid_button_label: str = Field("Sign in with OpenID", description="What the button says.")
 
     # Simulation
     simulation: bool = Field(False, description="Lets the clock move and trusts X-Forwarded-For from loopback.")
@@ -136,6 +164,16 @@ class Settings(BaseSettings):
     def models_folder(self) -> Path:
         """Root of the model artefacts."""
         return Path(self.models_url) if self.models_url else self.home / "models"
+
+    @property
+    def images_uri(self) -> str:
+        """Root of the product images."""
+        return self.images_url or str(self.home / "images")
+
+    @property
+    def search_folder(self) -> Path:
+        """Root of the search index's generations."""
+        return Path(self.search_url) if self.search_url else self.home / "search"
 
     @property
     def api_url(self) -> str:

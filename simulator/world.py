@@ -70,6 +70,8 @@ class World:
         archetypes = archetype_vectors(self._vectors, np.random.default_rng([seed, 5]))
         self.shoppers = populate(plan.shoppers, archetypes, seed, secrets.internal_key)
         self.market = Market.open(listed, bases, seed)
+        for row, product in enumerate(products):  # what the shop recommends is the product, not one of its variants
+            self.market.row_of.setdefault(product.get("listed_as", product["product_id"]), row)
         affinity = np.stack([shopper.taste for shopper in self.shoppers]) @ self._vectors.T
         self._rng = np.random.default_rng([seed, self.state.runs, 4])
         self._chargebacks = ChargeBacks(self.state.pending_chargebacks, self._rng)
@@ -95,7 +97,10 @@ class World:
         products = await client.pages("/products", {"limit": "100"})
         if not products:
             raise ShopUnavailable("the shop lists no products: add some first (POST /products)")
-        world = cls(client, plan, secrets, TruthFile(home), products)
+        sold: list[dict[str, Any]] = []
+        for product in products:
+            sold += await _variants(client, product["product_id"]) if product["has_variants"] else [product]
+        world = cls(client, plan, secrets, TruthFile(home), sold)
         world._truth.keep_state(world.state)  # the run's number is taken, however it ends
         await world.read_clock()
         return world
@@ -289,6 +294,29 @@ def _listed(product: dict[str, Any]) -> Listed:
         price=float(product["price"]),
         currency=product["currency"],
     )
+
+
+async def _variants(client: Client, product_id: str) -> list[dict[str, Any]]:
+    """What is sold of a product that comes in variants, each as lists show a product: people want and buy these, and their
+    prices and stock are what moves."""
+    answer = await client.request("GET", f"{API}/products/{product_id}")
+    if not answer.ok:
+        raise ShopUnavailable(f"GET /products/{product_id} answered {answer.status} {answer.code}")
+    page = answer.body
+    return [
+        {
+            "product_id": one["variant_id"],
+            "listed_as": page["product_id"],
+            "title": f"{page['title']} ({', '.join(one['options'].values())})",
+            "category": page["category"]["path"],
+            "brand": page["brand"],
+            "price": one["price"],
+            "base_price": one["base_price"],
+            "currency": page["currency"],
+        }
+        for one in page["variants"]
+        if one["status"] == "active"
+    ]
 
 
 def _has_account(shopper: Shopper) -> bool:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,7 +24,7 @@ import pytest
 if TYPE_CHECKING:
     from lakefront.runtime.ephemeral import Servers
 
-KEPT_VARIABLES = {"LAKEFRONT_SPARK_JARS_FOLDER", "LAKEFRONT_JAVA_HOME", "LAKEFRONT_IVY_FOLDER"}
+KEPT_VARIABLES = {"LAKEFRONT_TEST_DATA", "LAKEFRONT_SPARK_JARS_FOLDER", "LAKEFRONT_JAVA_HOME", "LAKEFRONT_IVY_FOLDER"}
 SESSION_VARIABLE = "LAKEFRONT_TEST_SESSION"
 CHECKOUT = Path(__file__).resolve().parent.parent
 TEMPLATE = "lakefront_template"
@@ -191,6 +193,20 @@ def _settings(**variables: str) -> Iterator[dict[str, str]]:
 def settings_with() -> Callable[..., object]:
     """``with settings_with(LAKEFRONT_API_WORKERS="1"): …``: settings that hold within the block."""
     return _settings
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A Redis of the test's own, to pause and to kill: its address and its process."""
+    from lakefront.runtime import ports, redis_server
+
+    port = ports.any_free()
+    process = subprocess.Popen(redis_server.command("store", tmp_path, port), stdout=subprocess.DEVNULL)
+    redis_server.wait_until_ready(redis_server.url(port), alive=process)
+    yield redis_server.url(port), process
+    process.send_signal(signal.SIGCONT)
+    process.kill()
+    process.wait(timeout=10)
 
 
 @pytest.fixture(scope="module")

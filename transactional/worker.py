@@ -1,8 +1,9 @@
 """`python -m transactional.worker`: what goes on behind the requests.
 
 Recovers checkouts that lost their process, carries out captures, reversals and refunds, takes back expired
-reservations and carts, raises reorder alerts, and lets the sandbox gateway send its webhooks. Any number of workers may
-run at once. PostgreSQL being away is waited for with back-off; SIGTERM lets what is under way end first.
+reservations and carts, counts what is bought most, makes the sizes of images, raises reorder alerts, and lets the
+sandbox gateway send its webhooks. Any number of workers may run at once. PostgreSQL being away is waited for with
+back-off; SIGTERM lets what is under way end first.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from fastapi import FastAPI
 from psycopg_pool import PoolTimeout
 
 from lakefront.telemetry import configure
+from transactional.accounts.tasks import forget_ended
 from transactional.carts.service import expire_carts
+from transactional.catalogue.service import count_popularity
+from transactional.images.tasks import make_sizes, remove_unused
 from transactional.inventory.service import expire_reservations
 from transactional.inventory.warehouses import raise_alerts
 from transactional.orders.checkout.service import recover
@@ -81,6 +85,10 @@ async def work(core: Core, stop: asyncio.Event) -> None:
             ("payments", lambda: _carry_out_due(core), 0.25),
             ("reservations", lambda: expire_reservations(core), 1.0),
             ("carts", lambda: expire_carts(core), 30.0),
+            ("accounts", lambda: forget_ended(core), 60.0),
+            ("popularity", lambda: count_popularity(core), 60.0),
+            ("images", lambda: make_sizes(core), 1.0),
+            ("unused_images", lambda: remove_unused(core), 60.0),
             ("alerts", lambda: raise_alerts(core), 1.0),
             ("webhooks", lambda: deliver_webhooks(core.db, http, core.settings.api_url + WEBHOOK_PATH), 1.0),
         ]

@@ -45,10 +45,15 @@ COMMANDS = {
     "orders": Entry(
         "transactional.orders.command:app", WORK, "Check orders against their histories, look at one as it was."
     ),
+    "accounts": Entry("transactional.accounts.command:app", WORK, "Rotate the keys of accounts."),
     "models": Entry("models.command:app", WORK, "List, promote and roll back model versions."),
     "bus": Entry("lakefront.bus.command:app", WORK, "Look at the event bus and its dead letters."),
     "payments": Entry("transactional.payments.command:app", WORK, "Prove that the payment ledger balances."),
     "inventory": Entry("transactional.inventory.command:app", WORK, "Prove that the stock is the sum of its ledger."),
+    "search": Entry("transactional.search.command:app", WORK, "Build the search index anew."),
+    "evaluate": Entry(
+        "transactional.search.evaluation.command:app", WORK, "Judge the ranking of search by a click log."
+    ),
     "bench": Entry("bench.command:bench", WORK, "Measure, beside what the bare engines reach."),
 }
 

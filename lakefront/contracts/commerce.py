@@ -28,6 +28,17 @@ class ProductListed(EventData):
     price: Amount
     status: Literal["active", "inactive", "discontinued"]
     attributes: dict[str, Any] = Field(default_factory=dict)
+    parent_id: UUID | None = None
+    """The product whose variant this is. What is sold, and named by orders and stock, is the variant."""
+    has_variants: bool | None = None
+    """Shown, never sold itself, at the price of its cheapest variant, whose price changes tell of it."""
+    options: dict[str, str] | None = None
+    """What a variant is: {"size": "M"}."""
+    tags: list[str] | None = None
+    seller: str | None = None
+    weight_grams: int | None = None
+    images: list[str] | None = None
+    """Paths at the shop's address, the first one as lists show it."""
 
 
 class PriceChanged(EventData):
@@ -46,6 +57,19 @@ class PriceChanged(EventData):
     reason: Literal["listing", "demand", "exploration", "proposal", "manual", "import"]
     proposal_id: UUID | None = None
     model_version: str | None = None
+
+
+class CurrencyPriceChanged(EventData):
+    """What a product costs in another currency than its own was set, or is converted again. Sequence: the version of the
+    product."""
+
+    event_type: ClassVar = "pricing.currency_price.changed.v1"
+    key_field: ClassVar = "product_id"
+
+    product_id: UUID
+    currency: str
+    price: Amount | None
+    """None: the product's own price is converted."""
 
 
 class UserRegistered(EventData):

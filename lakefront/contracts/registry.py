@@ -8,6 +8,7 @@ from lakefront.contracts.envelope import EventData
 _COMMERCE: tuple[type[EventData], ...] = (
     commerce.ProductListed,
     commerce.PriceChanged,
+    commerce.CurrencyPriceChanged,
     commerce.UserRegistered,
     commerce.StockChanged,
     commerce.ReorderAlertRaised,

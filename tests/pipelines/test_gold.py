@@ -48,11 +48,13 @@ class Silver:
             if table.name in self.rows:
                 replace(table, pa.Table.from_pylist(self.rows[table.name], schema=table.schema), self.lake)
 
-    def product(self, when: Any, product: str, price: str) -> None:
+    def product(
+        self, when: Any, product: str, price: str, sequence: int = 1, status: str = "active", base: str = ""
+    ) -> None:
         amount = Decimal(price)
         self.add(
-            tables.PRODUCTS, when, product_id=product, sequence=1, sku=f"sku-{product}", title=product, brand="Acme",
-            category_path="home/kitchen", currency="USD", base_price=amount, price=amount, status="active",
+            tables.PRODUCTS, when, product_id=product, sequence=sequence, sku=f"sku-{product}", title=product, brand="Acme",
+            category_path="home/kitchen", currency="USD", base_price=Decimal(base or price), price=amount, status=status,
         )  # fmt: skip
 
     def price(self, when: Any, product: str, sequence: int, price: str, reason: str) -> None:
@@ -141,6 +143,10 @@ def gold(tmp_path_factory: pytest.TempPathFactory, moment: Any, settings_with: C
     silver.price(at(0, "06:00:00"), "pan", 2, "11.00", "demand")
     silver.price(at(0, "20:00:00"), "pan", 3, "12.00", "demand")
     silver.price(at(1, "01:00:00"), "pan", 4, "9.50", "exploration")
+    silver.product(at(1, "02:00:00"), "pan", "9.50", 5, base="10.00")  # described anew while its price is on trial
+    silver.product(at(0, "00:00:00"), "lid", "3.00")
+    silver.product(at(1, "02:00:00"), "lid", "3.00", 2, "discontinued")
+    silver.stock(at(0, "00:00:00"), "lid", "east", 1, 10)
     silver.stock(at(0, "00:00:00"), "pan", "east", 1, 50)
     silver.stock(at(0, "12:00:00"), "pan", "east", 2, 47)
     silver.stock(at(0, "00:00:00"), "pan", "west", 1, 5)
@@ -253,6 +259,10 @@ def test_products_are_as_they_are_now(gold: Gold) -> None:
     assert (pan["price"], pan["base_price"], pan["views_30d"], pan["units_30d"]) == (
         Decimal("9.5000"), Decimal("10.0000"), 4, 3,
     )  # fmt: skip
+
+
+def test_what_is_not_for_sale_counts_as_no_stock(gold: Gold) -> None:
+    assert gold.row(tables.GOLD_PRODUCTS, product_id="lid")["available"] == 0
 
 
 def test_days_count_visits_and_verdicts(gold: Gold, moment: Any) -> None:

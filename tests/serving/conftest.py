@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +16,6 @@ import redis
 from features.definitions import FRAUD_FEATURES, View
 from features.online_writer import Row, add_rows
 from lakefront.artefacts import ModelStore
-from lakefront.runtime import ports, redis_server
 from serving.decisions import Decisions
 from serving.models import Models
 from serving.online_store import OnlineStore
@@ -129,18 +126,6 @@ async def decisions_at(model_store: ModelStore) -> AsyncIterator[Callable[..., D
 def decisions(decisions_at: Callable[..., Decisions], store_url: str) -> Decisions:
     """A worker's decisions with both models and the store."""
     return decisions_at(store_url)
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A Redis of the test's own, to pause and to kill: its address and its process."""
-    port = ports.any_free()
-    process = subprocess.Popen(redis_server.command("store", tmp_path, port), stdout=subprocess.DEVNULL)
-    redis_server.wait_until_ready(redis_server.url(port), alive=process)
-    yield redis_server.url(port), process
-    process.send_signal(signal.SIGCONT)
-    process.kill()
-    process.wait(timeout=10)
 
 
 @pytest.fixture

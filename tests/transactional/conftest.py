@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,10 +40,9 @@ class User:
 async def app(database_url: str, bus_url: str, store_url: str) -> AsyncIterator[FastAPI]:
     """The application with its connections open; ``app.state.core`` is its Core."""
     from transactional.app import create_app
-    from transactional.catalogue import service as catalogue
+    from transactional.platform.cache import MEMORY
 
-    catalogue.pages.clear()
-    catalogue.lists.clear()
+    MEMORY.clear()
     application = create_app()
     async with application.router.lifespan_context(application):
         yield application
@@ -69,6 +68,13 @@ def internal(app: FastAPI) -> dict[str, str]:
 def guest() -> dict[str, str]:
     """Headers of a guest with a session of its own."""
     return {"X-Session-Id": f"session-{new_id()}"[:64]}
+
+
+@pytest.fixture
+def many_logins(settings_with: Callable[..., Any]) -> Iterator[None]:
+    """Asked for before the application: its limit of logins lets through what the lock-out is to refuse."""
+    with settings_with(LAKEFRONT_LOGIN_LIMIT_PER_MINUTE="1000"):
+        yield
 
 
 CreateUser = Callable[..., Awaitable[User]]

@@ -243,3 +243,28 @@ async def test_ones_orders_newest_first_by_cursor(app: FastAPI, client: httpx.As
     assert len({order["order_id"] for order in seen}) == 4
     assert seen[0]["total_amount"] == "12.50"
     assert (await client.get("/api/v1/users/orders?cursor=x", headers=user.headers)).json()["code"] == "invalid_cursor"
+
+
+async def test_ones_orders_of_some_statuses_page_by_page(
+    app: FastAPI, client: httpx.AsyncClient, create_user: Create
+) -> None:
+    user = await create_user()
+    statuses = ("shipped", "delivered", "cancelled", "shipped", "delivered")
+    async with app.state.core.db.connection() as connection:
+        for day, status in enumerate(statuses, 1):
+            moment = datetime(2026, 1, day, tzinfo=UTC)
+            await connection.execute(
+                "INSERT INTO orders (id, user_id, status, currency, total, placed_at, updated_at)"
+                " VALUES (%s, %s, %s, 'USD', 1, %s, %s)",
+                [new_id(), user.user_id, status, moment, moment],
+            )
+    seen: list[tuple[str, str]] = []
+    params: dict[str, Any] = {"limit": 3, "status": ["shipped", "delivered"]}
+    for _ in range(2):
+        page = (await client.get("/api/v1/users/orders", params=params, headers=user.headers)).json()
+        seen += [(order["placed_at"][8:10], order["status"]) for order in page["items"]]
+        params["cursor"] = page["next_cursor"]
+    assert seen == [("05", "delivered"), ("04", "shipped"), ("02", "delivered"), ("01", "shipped")]
+    assert params["cursor"] is None
+    wrong = await client.get("/api/v1/users/orders", params={"status": "lost"}, headers=user.headers)
+    assert wrong.status_code == 422

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
+import httpx
 import pytest_asyncio
 
 from lakefront.ids import new_id
@@ -82,3 +84,39 @@ async def test_callers_do_not_share(store: RedisConnection) -> None:
     limiter = RateLimiter(1)
     assert (await limiter.take(f"user:{new_id()}", store)).allowed
     assert (await limiter.take(f"user:{new_id()}", store)).allowed
+
+
+async def test_logins_have_a_smaller_budget_of_the_address(
+    client: httpx.AsyncClient, from_anywhere: Callable[[], httpx.AsyncClient]
+) -> None:
+    await early_in_the_minute()
+
+    async def log_in(by: httpx.AsyncClient, **headers: str) -> httpx.Response:
+        body = {"email": f"{new_id().hex}@example.com", "password": "a guess of mine"}
+        return await by.post("/api/v1/auth/login", json=body, headers=headers)
+
+    answers = [await log_in(client) for _ in range(21)]
+    assert [answer.status_code for answer in answers] == [401] * 20 + [429]
+    assert answers[0].headers["ratelimit-policy"] == '"minute";q=100;w=60, "login";q=20;w=60'
+    assert re.fullmatch(r'"minute";r=99;t=\d+, "login";r=19;t=\d+', answers[0].headers["ratelimit"])
+    refused = answers[-1]
+    assert (refused.json()["code"], refused.json()["title"]) == ("rate_limited", "Too many attempts to log in")
+    assert 0 < int(refused.headers["retry-after"]) <= WINDOW_SECONDS
+    assert (await client.get("/api/v1/categories")).status_code == 200  # the rest of the shop is still there
+    assert (await client.post("/api/v1/oauth/token", data={"grant_type": "refresh_token"})).status_code == 429
+    async with from_anywhere() as elsewhere:
+        assert (await log_in(elsewhere)).status_code == 401
+
+
+async def test_a_shopper_has_a_hundred_requests_a_minute_wherever_they_are(
+    from_anywhere: Callable[[], httpx.AsyncClient], create_user: Callable[..., Awaitable[Any]]
+) -> None:
+    user = await create_user()
+    await early_in_the_minute()
+    statuses = []
+    for _ in range(3):
+        async with from_anywhere() as somewhere:
+            statuses += [
+                (await somewhere.get("/api/v1/categories", headers=user.headers)).status_code for _ in range(34)
+            ]
+    assert statuses == [200] * 100 + [429] * 2

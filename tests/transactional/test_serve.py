@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import httpx
 import psutil
 import pytest
+from api_server import Server, serving, wait_for
 
 from lakefront.ids import new_id
-from lakefront.runtime import ports
 from lakefront.secrets import load_secrets
 
 HEAVY = ("feast", "pandas", "sklearn", "implicit", "pyspark", "lightgbm", "pyarrow", "sqlalchemy", "dagster", "duckdb")
@@ -35,57 +30,12 @@ def test_importing_the_api_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@dataclass
-class Server:
-    """A running API with two workers."""
-
-    process: subprocess.Popen[bytes]
-    url: str
-    home: Path
-
-    def workers(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children()
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 60) -> Any:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with suppress(httpx.HTTPError, psutil.NoSuchProcess):
-            if found := what():
-                return found
-        time.sleep(0.1)
-    raise TimeoutError(f"waited {seconds:g} s in vain")
-
-
 @pytest.fixture
 def server(
     new_database: Callable[..., str], migrated_template: str, bus_url: str, store_url: str, tmp_path: Path
 ) -> Iterator[Server]:
-    port = ports.any_free()
-    environment = os.environ | {
-        "LAKEFRONT_HOME": str(tmp_path),
-        "LAKEFRONT_DATABASE_URL": new_database(migrated_template),
-        "LAKEFRONT_BUS_URL": bus_url,
-        "LAKEFRONT_STORE_URL": store_url,
-        "LAKEFRONT_API_PORT": str(port),
-        "LAKEFRONT_API_WORKERS": "2",
-    }
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "transactional.serve"], env=environment, stdout=log, stderr=log
-        )
-    started = Server(process, f"http://127.0.0.1:{port}", tmp_path)
-    try:
-        wait_for(lambda: httpx.get(f"{started.url}/health/ready").status_code == 200 and len(started.workers()) == 2)
+    with serving(tmp_path, new_database(migrated_template), bus_url, store_url) as started:
         yield started
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(15)
-        process.kill()
-        process.wait(5)
-        if log_lines := [line for line in (tmp_path / "log").read_text().splitlines() if "unhandled" in line]:
-            raise AssertionError(log_lines)
 
 
 def answers(server: Server) -> bool:

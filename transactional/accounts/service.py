@@ -1,138 +1,145 @@
-"""The rules of accounts: registration, login with throttled attempts, and refresh tokens that are good once."""
+"""The rules of accounts: registration, login with throttled attempts, and profiles."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import secrets as random
-import time
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
-import structlog
-from redis.exceptions import RedisError
 
 from lakefront.clock import real_now
 from lakefront.ids import new_id
 from lakefront.secrets import secrets
-from transactional.accounts import errors, passwords, store
+from transactional.accounts import attempts, errors, passwords, personal, second_factor, store
 from transactional.accounts.events import registered
-from transactional.accounts.schemas import Login, ProfileChange, Registration, Tokens
+from transactional.accounts.password_rules import check
+from transactional.accounts.schemas import Login, PasswordChange, ProfileChange, Registration, SecondFactorLogin, Tokens
+from transactional.accounts.second_factor import CHALLENGE
+from transactional.accounts.sessions import NewSession, end_sessions, open_session, tokens_of
 from transactional.carts import service as carts
+from transactional.platform import audit, revocations
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
 from transactional.platform.errors import not_found
 from transactional.platform.outbox import outbox_columns
-from transactional.platform.query import first
-from transactional.platform.tokens import Identity, sign
+from transactional.platform.query import Row, first
 
 MERCHANDISER = "merchandiser@lakefront.example"
-ATTEMPTS = 10
-ATTEMPTS_WINDOW_SECONDS = 300
-_STORE_DEADLINE_SECONDS = 0.05
-log = structlog.get_logger(__name__)
 
 
-async def register(core: Core, registration: Registration, caller: Caller) -> Tokens:
+async def register(core: Core, registration: Registration, caller: Caller, user_agent: str | None = None) -> Tokens:
     """Open an account and log in. Raises Problem 409 when the address is taken."""
+    check(registration.password, registration.email)
     is_simulated = caller.is_internal and core.settings.simulation
-    tokens = await _open_account(core, registration, role="shopper", is_simulated=is_simulated)
+    tokens = await _open_account(core, registration, role="shopper", is_simulated=is_simulated, user_agent=user_agent)
     if tokens is None:
         raise errors.email_taken()
-    if caller.session:
-        await carts.adopt(core, tokens.user_id, caller.session)
-    return tokens
+    return await with_cart(core, tokens, caller)
 
 
 async def ensure_merchandiser(core: Core) -> None:
     """The first merchandiser's account exists; its password is among the secrets of the data folder."""
     async with core.db.connection() as connection:
-        if await first(connection, store.BY_EMAIL, {"email": MERCHANDISER}):
+        if await personal.by_email(connection, MERCHANDISER):
             return
     registration = Registration(email=MERCHANDISER, password=secrets().merchandiser_password, name="Merchandiser")
     await _open_account(core, registration, role="merchandiser", is_simulated=False)
 
 
-async def _open_account(core: Core, registration: Registration, *, role: str, is_simulated: bool) -> Tokens | None:
+async def _open_account(
+    core: Core, registration: Registration, *, role: str, is_simulated: bool, user_agent: str | None = None
+) -> Tokens | None:
     """The new account's tokens, None when the address is taken."""
     password_hash = await passwords.hash_password(core.password_pool, registration.password)
+    person = {"email": registration.email, "name": registration.name, "country": registration.country}
+    way_in = {"password_hash": password_hash, "verified_at": None, "issuer": None, "subject": None}
+    return await _write_account(core, {**person, **way_in, "role": role, "is_simulated": is_simulated}, user_agent)
+
+
+async def open_verified(
+    core: Core, email: str, name: str, identity: Mapping[str, Any], user_agent: str | None
+) -> Tokens | None:
+    """An account for whom a provider has verified, without a password; None when the address is taken."""
+    person = {"email": email, "name": name, "country": None, "role": "shopper", "is_simulated": False}
+    way_in = {"password_hash": None, "verified_at": real_now(), **identity}
+    return await _write_account(core, {**person, **way_in}, user_agent)
+
+
+async def _write_account(core: Core, account: dict[str, Any], user_agent: str | None) -> Tokens | None:
     now = core.clock.now()
-    user_id, user, refresh_token = new_id(), new_id(), random.token_urlsafe(32)
-    partitions, envelopes = outbox_columns([registered(user, registration.email, registration.country, now)])
+    user_id, user, session = new_id(), new_id(), NewSession.begin(core, user_agent)
+    partitions, envelopes = outbox_columns([registered(user, account["email"], account["country"], now)])
     parameters = {
+        **account,
+        **personal.sealed(user_id, account["email"], account["name"]),
         "user_id": user_id,
-        "email": registration.email,
-        "password_hash": password_hash,
-        "name": registration.name,
-        "country": registration.country,
-        "role": role,
-        "is_simulated": is_simulated,
         "now": now,
         "pseudonym": user,
-        "token_hash": _token_hash(refresh_token),
-        "family": new_id(),
-        "token_expires_at": real_now() + timedelta(days=core.settings.refresh_token_days),
         "partitions": partitions,
         "envelopes": envelopes,
+        **session.parameters,
     }
     async with core.db.connection() as connection:  # one statement, which commits by itself
         if await first(connection, store.REGISTER, parameters) is None:
             return None
-    account = {
-        "user_id": user_id,
-        "pseudonym": user,
-        "email": registration.email,
-        "country": registration.country,
-        "role": role,
-        "is_simulated": is_simulated,
-        "created_at": now,
-    }
-    return _tokens(core, account, refresh_token)
+    opened = {**account, "user_id": user_id, "pseudonym": user, "created_at": now}
+    return tokens_of(core, opened, session.id, session.refresh_token)
 
 
-async def log_in(core: Core, login: Login, caller: Caller) -> Tokens:
-    """Tokens for an account. Raises Problem 401, and 429 after too many attempts."""
-    await _refuse_too_many_attempts(core, login.email)
+async def authenticate(core: Core, login: Login, caller: Caller) -> Row:
+    """The account of an address and its password. Raises Problem 401, and 429 after too many attempts."""
+    limits = attempts.keys_of(login.email, caller)
+    await attempts.take(core, limits)
     async with core.db.connection() as connection:
-        account = await first(connection, store.BY_EMAIL, {"email": login.email})
+        account = await personal.by_email(connection, login.email)
     password_hash = account["password_hash"] if account else None
     if not await passwords.matches(core.password_pool, password_hash, login.password) or account is None:
-        await _count_failed_attempt(core, login.email)
         raise errors.invalid_credentials()
-    refresh_token = random.token_urlsafe(32)
-    now = real_now()
-    async with core.db.transaction() as connection:
-        await connection.execute(store.FORGET_ENDED_TOKENS, {"user_id": account["user_id"], "now": now})
-        await connection.execute(store.ADD_REFRESH, _token_row(core, account["user_id"], new_id(), refresh_token))
+    await attempts.succeeded(core, login.email, limits)
+    return account
+
+
+async def log_in(core: Core, login: Login, caller: Caller, user_agent: str | None = None) -> Tokens:
+    """Tokens for an account. Raises Problem 401, also where a second factor is needed, and 429 after too many attempts."""
+    return await go_on(core, await authenticate(core, login, caller), caller, user_agent)
+
+
+async def go_on(
+    core: Core, account: Row, caller: Caller, user_agent: str | None, identity: Mapping[str, Any] | None = None
+) -> Tokens:
+    """The login goes on once its first step was right. Raises Problem 401 where a second factor is needed; an ``identity``
+    of a provider is linked when that was shown."""
+    if account["second_factor"]:
+        token = await second_factor.challenge(core, account, identity)
+        raise errors.second_factor_required(account["second_factor"], token, int(CHALLENGE.total_seconds()))
+    return await _let_in(core, account, caller, user_agent)
+
+
+async def log_in_with_second_factor(
+    core: Core, login: SecondFactorLogin, caller: Caller, user_agent: str | None = None
+) -> Tokens:
+    """Tokens for a login that its second factor completes. Raises Problem 401, and 429 after too many guesses."""
+    return await _let_in(core, await second_factor.answer(core, login.challenge, login.code), caller, user_agent)
+
+
+async def _let_in(core: Core, account: Row, caller: Caller, user_agent: str | None) -> Tokens:
+    return await with_cart(core, await open_session(core, account, user_agent), caller)
+
+
+async def with_cart(core: Core, tokens: Tokens, caller: Caller) -> Tokens:
+    """The guest's cart joins the account's."""
     if caller.session:
-        await carts.adopt(core, account["user_id"], caller.session)
-    return _tokens(core, account, refresh_token)
-
-
-async def refresh(core: Core, refresh_token: str) -> Tokens:
-    """New tokens for a refresh token, which is good once: its second use ends the whole family of tokens."""
-    used = {"token_hash": _token_hash(refresh_token), "now": real_now()}
-    fresh_token = random.token_urlsafe(32)
-    async with core.db.transaction() as connection:
-        token = await first(connection, store.USE_REFRESH, used)
-        if token is not None:
-            account = await first(connection, store.BY_ID, {"user_id": token["user_id"]})
-            if account is None:  # the person was forgotten meanwhile
-                raise errors.invalid_refresh_token()
-            row = _token_row(core, token["user_id"], token["family"], fresh_token)
-            await connection.execute(store.ADD_REFRESH, row)
-            return _tokens(core, account, fresh_token)
-        is_reused = await first(connection, store.REVOKE_FAMILY_OF_USED, used) is not None
-    raise errors.refresh_token_reused() if is_reused else errors.invalid_refresh_token()
+        await carts.adopt(core, tokens.user_id, caller.session)
+    return tokens
 
 
 async def profile(core: Core, user_id: UUID) -> dict[str, Any]:
     """An account as its owner sees it."""
     async with core.db.connection() as connection:
-        account = await first(connection, store.BY_ID, {"user_id": user_id})
+        account = await personal.by_id(connection, user_id)
     if account is None:
         raise not_found("account", user_id)
     return account
@@ -140,16 +147,42 @@ async def profile(core: Core, user_id: UUID) -> dict[str, Any]:
 
 async def change_profile(core: Core, user_id: UUID, change: ProfileChange) -> dict[str, Any]:
     """Take over what was sent. The version stays: it counts the account's events, and a profile is nobody else's matter."""
-    parameters = {"user_id": user_id, "name": change.name, "country": change.country}
+    name = None if change.name is None else personal.sealed_name(user_id, change.name)
+    parameters = {"user_id": user_id, "name": name, "country": change.country}
     async with core.db.connection() as connection:
         await connection.execute(store.CHANGE_PROFILE, parameters)
     return await profile(core, user_id)
 
 
-async def orders(core: Core, user_id: UUID, limit: int, cursor: str | None) -> bytes:
-    """A page of an account's orders, as bytes."""
+async def change_password(core: Core, caller: Caller, change: PasswordChange) -> None:
+    """Set another password and log out elsewhere. Raises Problem 401, 422 (weak) or 429."""
+    account = await profile(core, caller.member_id)
+    limits = attempts.keys_of(account["email"], caller)
+    await attempts.take(core, limits)
+    if not await passwords.matches(core.password_pool, account["password_hash"], change.current_password):
+        raise errors.invalid_credentials()
+    await attempts.succeeded(core, account["email"], limits)
+    check(change.new_password, account["email"])
+    parameters = {
+        "user_id": caller.member_id,
+        "before": account["password_hash"],
+        "password_hash": await passwords.hash_password(core.password_pool, change.new_password),
+    }
+    async with core.db.transaction() as connection:
+        if await first(connection, store.SET_BY_OWNER, parameters) is None:
+            raise errors.invalid_credentials()
+        ended = await end_sessions(connection, caller.member_id, but=caller.login)
+        await audit.note(connection, caller.actor, "password_changed", caller.member_id)
+    revocations.note_ended(ended)
+
+
+async def orders(
+    core: Core, user_id: UUID, limit: int, cursor: str | None, statuses: Sequence[str] | None = None
+) -> bytes:
+    """A page of an account's orders, of some statuses or all, as bytes."""
     after_time, after_id = _position(cursor)
-    parameters = {"user_id": user_id, "after_id": after_id, "after_time": after_time, "limit": limit}
+    page = {"after_id": after_id, "after_time": after_time, "limit": limit}
+    parameters = {"user_id": user_id, "statuses": list(statuses) if statuses else None, **page}
     async with core.db.connection() as connection:
         row = await (await connection.execute(store.ORDERS, parameters)).fetchone()
     assert row is not None  # an aggregate has a row
@@ -166,55 +199,3 @@ def _position(cursor: str | None) -> tuple[datetime | None, UUID | None]:
         return datetime.fromisoformat(time_text), UUID(id_text)
     except ValueError:
         raise invalid_cursor() from None
-
-
-async def _refuse_too_many_attempts(core: Core, email: str) -> None:
-    """Slow down who guesses passwords of one account. Without Redis only the limit of the caller's address holds."""
-    try:
-        async with asyncio.timeout(_STORE_DEADLINE_SECONDS):
-            [failed] = await core.store.ask([("GET", _attempts_key(email))])
-    except (RedisError, OSError, TimeoutError):
-        return
-    if int(failed or 0) >= ATTEMPTS:
-        raise errors.too_many_attempts(ATTEMPTS_WINDOW_SECONDS - int(time.time() % ATTEMPTS_WINDOW_SECONDS))
-
-
-async def _count_failed_attempt(core: Core, email: str) -> None:
-    try:
-        async with asyncio.timeout(_STORE_DEADLINE_SECONDS):
-            key = _attempts_key(email)
-            await core.store.ask([("INCR", key), ("EXPIRE", key, str(ATTEMPTS_WINDOW_SECONDS))])
-    except (RedisError, OSError, TimeoutError) as error:
-        log.warning("login_attempt_not_counted", error=str(error) or type(error).__name__)
-
-
-def _attempts_key(email: str) -> str:
-    name = hashlib.sha256(email.lower().encode()).hexdigest()[:32]
-    return f"login:{name}:{int(time.time() // ATTEMPTS_WINDOW_SECONDS)}"
-
-
-def _token_hash(token: str) -> bytes:
-    """Refresh tokens are random, so a plain hash keeps a stolen table worthless."""
-    return hashlib.sha256(token.encode()).digest()
-
-
-def _token_row(core: Core, user_id: UUID, family: UUID, token: str) -> dict[str, Any]:
-    expires_at = real_now() + timedelta(days=core.settings.refresh_token_days)
-    return {"token_hash": _token_hash(token), "family": family, "user_id": user_id, "expires_at": expires_at}
-
-
-def _tokens(core: Core, account: dict[str, Any], refresh_token: str) -> Tokens:
-    seconds = core.settings.access_token_minutes * 60
-    identity = Identity(
-        user_id=account["user_id"],
-        user=account["pseudonym"],
-        role=account["role"],
-        email_domain=account["email"].rpartition("@")[2],
-        country=account["country"],
-        account_created_at=account["created_at"],
-        is_simulated=account["is_simulated"],
-        expires_at=time.time() + seconds,
-    )
-    return Tokens(
-        user_id=account["user_id"], access_token=sign(identity), refresh_token=refresh_token, expires_in=seconds
-    )

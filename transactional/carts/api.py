@@ -35,7 +35,7 @@ async def show_cart(core: CoreDep, caller: CallerDep) -> Response:
 async def add_item(core: CoreDep, caller: CallerDep, item: AddItem) -> Response:
     """Adds to the quantity when the product is in the cart already. For 15 minutes other shoppers see these units as taken.
     Answers the whole cart."""
-    body = await service.add_item(core, service.owner_of(caller), item.product_id, item.quantity)
+    body = await service.add_item(core, service.owner_of(caller), item.product_id, item.quantity, item.variant_id)
     return _answer(body, 201)
 
 

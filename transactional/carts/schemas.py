@@ -19,6 +19,7 @@ class AddItem(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     product_id: UUID
+    variant_id: UUID | None = Field(None, description="Where the product has variants: which of them.", examples=[None])
     quantity: Quantity = 1
 
 

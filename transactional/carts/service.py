@@ -11,6 +11,7 @@ from lakefront.ids import new_id
 from transactional.carts import store
 from transactional.carts.merging import merged
 from transactional.carts.schemas import MOST_ITEMS, MOST_UNITS
+from transactional.catalogue.variants import check_variants, own_id, require_variants
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
@@ -51,14 +52,23 @@ async def cart(core: Core, owner: Owner) -> bytes:
         return await _rendered(connection, core, owner)
 
 
-async def add_item(core: Core, owner: Owner, product_id: UUID, quantity: int) -> bytes:
-    """Put a product into the cart, or more of it; it is held softly for a while."""
-    parameters = _parameters(core, owner) | {"product_id": product_id, "quantity": quantity, "item_id": new_id()}
+async def add_item(core: Core, owner: Owner, product_id: UUID, quantity: int, variant_id: UUID | None = None) -> bytes:
+    """Put a product into the cart, or more of it; it is held softly for a while. Raises UnknownVariant, VariantRequired."""
     async with core.db.transaction() as connection:
-        parameters["cart_id"] = await _open(connection, owner, parameters)
-        if await first(connection, store.ADD, parameters) is None:
-            raise await _why_not_added(connection, parameters)
-        return await _rendered(connection, core, owner)
+        return await put(connection, core, owner, product_id, quantity, variant_id)
+
+
+async def put(
+    connection: Connection, core: Core, owner: Owner, product_id: UUID, quantity: int, variant_id: UUID | None = None
+) -> bytes:
+    """As ``add_item``, in the caller's transaction, which holds the cart from here on."""
+    sold = {"product_id": own_id(product_id, variant_id), "quantity": quantity, "item_id": new_id()}
+    parameters = _parameters(core, owner) | sold
+    await check_variants(connection, [(product_id, variant_id)])
+    parameters["cart_id"] = await _open(connection, owner, parameters)
+    if await first(connection, store.ADD, parameters) is None:
+        raise await _why_not_added(connection, parameters)
+    return await _rendered(connection, core, owner)
 
 
 def _parameters(core: Core, owner: Owner) -> dict[str, Any]:
@@ -80,6 +90,7 @@ async def _why_not_added(connection: Connection, parameters: dict[str, Any]) -> 
     found = await first(connection, store.WHY_NOT_ADDED, parameters)
     if found is None:
         return not_found("product", parameters["product_id"])
+    await require_variants(connection, [parameters["product_id"]])
     if found["status"] != "active":
         return Problem(409, "product_not_for_sale", "This product is not for sale now")
     if found["cart_currency"] not in (None, found["currency"]):

@@ -81,7 +81,7 @@ RETURNING c.id
 ADD = """
 WITH product AS (
     SELECT p.id, p.sku, p.price FROM products p
-     WHERE p.id = %(product_id)s AND p.status = 'active'
+     WHERE p.id = %(product_id)s AND p.status = 'active' AND NOT p.has_variants
        AND NOT EXISTS (SELECT FROM cart_items i JOIN products q ON q.id = i.product_id
                         WHERE i.cart_id = %(cart_id)s AND NOT i.saved_for_later AND q.currency <> p.currency)
        AND (SELECT count(*) FROM cart_items i

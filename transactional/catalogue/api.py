@@ -5,17 +5,26 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from transactional.catalogue import service
 from transactional.catalogue.schemas import (
+    AttributeSchema,
+    Brand,
+    Breadcrumbs,
     CategoryList,
     CategoryPath,
+    Facets,
+    Language,
     ListedProducts,
+    NamedValue,
+    NewAttributeSchema,
     NewProducts,
     Product,
     ProductList,
+    Seller,
     Sort,
+    Tag,
 )
 from transactional.platform.amounts import RequestedAmount
 from transactional.platform.authentication import MerchandiserDep
@@ -24,8 +33,6 @@ from transactional.platform.core import CoreDep, core
 from transactional.platform.errors import Problem, responses
 
 router = APIRouter(tags=["catalogue"])
-CACHE_CONTROL = "public, max-age=1, stale-while-revalidate=5"
-"""For browsers and CDNs: prices and stock may lag a moment, checkout does not."""
 
 
 @router.get(
@@ -34,9 +41,14 @@ CACHE_CONTROL = "public, max-age=1, stale-while-revalidate=5"
     response_model=Product,
     responses=responses(404, 422),
 )
-async def show_product(request: Request, product_id: UUID) -> Response:
-    """Everything a product page needs. Prices may lag up to two seconds here; checkout always uses the price in force."""
-    return rendered_response(request, await service.product_page(core(request), product_id), CACHE_CONTROL)
+async def show_product(
+    request: Request,
+    product_id: UUID,
+    language: Annotated[Language | None, Query(description="Where it is translated to it.")] = None,
+) -> Response:
+    """Everything a product page needs, its variants included; a variant has a page by its own id too. Prices may lag up to
+    five seconds here; checkout always uses the price in force."""
+    return rendered_response(request, await service.product_page(core(request), product_id, language))
 
 
 @router.get(
@@ -47,28 +59,93 @@ async def show_product(request: Request, product_id: UUID) -> Response:
 )
 async def list_categories(request: Request, core: CoreDep) -> Response:
     """The whole tree, ordered by path."""
-    return rendered_response(request, await service.categories(core), CACHE_CONTROL)
+    return rendered_response(request, await service.categories(core))
+
+
+def chosen(
+    category: Annotated[
+        CategoryPath | None, Query(description="Path of a category; those below it are included.")
+    ] = None,
+    price_min: Annotated[RequestedAmount | None, Query()] = None,
+    price_max: Annotated[RequestedAmount | None, Query()] = None,
+    brand: Annotated[list[Brand] | None, Query(max_length=20, description="One of these.")] = None,
+    seller: Annotated[Seller | None, Query()] = None,
+    tag: Annotated[list[Tag] | None, Query(max_length=20, description="All of these.")] = None,
+    attribute: Annotated[
+        list[NamedValue] | None,
+        Query(
+            max_length=20,
+            description="`name:value` of attributes and options; several values of one name: one of them.",
+        ),
+    ] = None,
+) -> service.Filter:
+    """Which products a list is of."""
+    if price_min is not None and price_max is not None and price_min > price_max:
+        raise Problem(422, "invalid_request", "price_min is greater than price_max")
+    pairs = [tuple(one.split(":", 1)) for one in attribute or ()]
+    attributes = tuple(sorted({(name, value) for name, value in pairs}))
+    brands, tags = tuple(sorted(set(brand or ()))), tuple(sorted(set(tag or ())))
+    return service.Filter(category, price_min, price_max, brands, seller, tags, attributes)
+
+
+Chosen = Annotated[service.Filter, Depends(chosen)]
 
 
 @router.get("/products", summary="List products", response_model=ProductList, responses=responses(404, 422))
 async def list_products(
     request: Request,
     core: CoreDep,
-    category: Annotated[
-        CategoryPath | None, Query(description="Path of a category; those below it are included.")
-    ] = None,
-    price_min: Annotated[RequestedAmount | None, Query()] = None,
-    price_max: Annotated[RequestedAmount | None, Query()] = None,
-    sort: Annotated[Sort, Query(description="newest first, or by price from the lowest")] = "newest",
+    chosen: Chosen,
+    sort: Annotated[Sort, Query(description="newest, cheapest, dearest or most bought first")] = "newest",
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     page: Annotated[int, Query(ge=1, le=500, description="Page number; a cursor is faster and wins over it.")] = 1,
     cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")] = None,
+    language: Annotated[Language | None, Query(description="Titles in it, where there are.")] = None,
 ) -> Response:
-    """Active products. `next_cursor` leads to the next page and is null on the last."""
-    if price_min is not None and price_max is not None and price_min > price_max:
-        raise Problem(422, "invalid_request", "price_min is greater than price_max")
-    query = service.ListQuery(category, price_min, price_max, sort, limit, page, cursor)
-    return rendered_response(request, await service.product_list(core, query), CACHE_CONTROL)
+    """Active products; one with variants once. `next_cursor` leads to the next page and is null on the last."""
+    query = service.ListQuery(chosen, sort, limit, page, cursor, language)
+    return rendered_response(request, await service.product_list(core, query))
+
+
+@router.get("/facets", summary="By what a list can be narrowed", response_model=Facets, responses=responses(404, 422))
+async def list_facets(request: Request, core: CoreDep, chosen: Chosen) -> Response:
+    """Brands, sellers, tags, attributes and the categories below, each with how many products of the list have it. Up to a
+    minute old."""
+    return rendered_response(request, await service.product_facets(core, chosen))
+
+
+@router.get(
+    "/categories/{category_id}/breadcrumbs",
+    summary="The way to a category",
+    response_model=Breadcrumbs,
+    responses=responses(404, 422),
+)
+async def show_breadcrumbs(request: Request, core: CoreDep, category_id: UUID) -> Response:
+    """From the root to the category itself."""
+    return rendered_response(request, await service.breadcrumbs(core, category_id))
+
+
+@router.get(
+    "/categories/{category_id}/attribute-schema",
+    summary="Show what attributes a category asks for",
+    responses=responses(404, 422),
+)
+async def show_attribute_schema(core: CoreDep, category_id: UUID) -> AttributeSchema:
+    """Its own schema; those of the categories above it hold too."""
+    return AttributeSchema.model_validate(await service.attribute_schema(core, category_id))
+
+
+@router.put(
+    "/categories/{category_id}/attribute-schema",
+    summary="Say what attributes a category asks for",
+    responses=responses(401, 403, 404, 422),
+)
+async def set_attribute_schema(
+    core: CoreDep, _: MerchandiserDep, category_id: UUID, new: NewAttributeSchema
+) -> AttributeSchema:
+    """A JSON Schema (2020-12) of the attributes of products here and below; null takes it away. Products that are listed
+    already stay as they are until they are changed."""
+    return AttributeSchema.model_validate(await service.set_attribute_schema(core, category_id, new.attribute_schema))
 
 
 @router.post(
@@ -78,5 +155,5 @@ async def list_products(
     responses=responses(400, 401, 403, 409, 422),
 )
 async def add_products(core: CoreDep, caller: MerchandiserDep, new: NewProducts) -> ListedProducts:
-    """Up to 500 at once, all or none, with their opening stock. For merchandisers and our own processes."""
+    """Up to 500 at once, all or none, with their variants and opening stock. For merchandisers and our own processes."""
     return ListedProducts(items=await service.list_products(core, new.products, caller.actor))

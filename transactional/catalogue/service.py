@@ -2,57 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from typing import Any
 from uuid import UUID
 
 import orjson
 
 from lakefront.ids import new_id
-from lakefront.money import rounded
 from transactional.catalogue import store
+from transactional.catalogue.attributes import ancestry, check_schema, mistakes
+from transactional.catalogue.errors import BadAttributes
 from transactional.catalogue.events import listing
-from transactional.catalogue.schemas import ListedProduct, NewProduct, Sort
+from transactional.catalogue.listing import Listing, listings
+from transactional.catalogue.schemas import ListedProduct, ListedVariant, NewProduct, Sort
 from transactional.inventory import service as inventory
-from transactional.platform.cache import Rendered, RenderedCache
+from transactional.platform.cache import Body, Rendered, RenderedCache
 from transactional.platform.core import Core
 from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
 from transactional.platform.database import Connection
 from transactional.platform.errors import Problem, not_found
+from transactional.platform.news_follower import shared_pages
 from transactional.platform.outbox import tell
+from transactional.platform.query import Row, document, first, jsonb, rows
 
-LIFETIME_SECONDS = 1.5
-"""Longest time for which a worker shows what another has changed."""
-pages = RenderedCache("product", lifetime=LIFETIME_SECONDS, size=20_000)
-lists = RenderedCache("product_list", lifetime=LIFETIME_SECONDS, size=2_000)
+MOMENT_SECONDS = 1.5
+"""So long a page may be kept of which something lies in carts, or that may show images of another row: no event tells."""
+COUNTED_PRODUCTS = 20_000
+"""Facets of a longer list are counted over its newest products, and say so."""
+FACET_NAMES, FACET_VALUES = 20, 30
+POPULAR_ORDERS = 10_000
+pages = RenderedCache("product", one_by=("product", "stock"))
+lists = RenderedCache("product_list", all_by=("product", "availability"))
+facets = RenderedCache("facets", all_by=("product",))
+tree = RenderedCache("category_tree", all_by=("listing",))
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which products."""
+
+    category: str | None = None
+    price_min: Decimal | None = None
+    price_max: Decimal | None = None
+    brands: tuple[str, ...] = ()
+    seller: str | None = None
+    tags: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+
+    def parameters(self) -> dict[str, Any]:
+        """For the statements that list. Several values of one attribute are a choice: one of them must be there."""
+        wanted: dict[str, list[str]] = {}
+        for name, value in self.attributes:
+            wanted.setdefault(name, []).append(value)
+        facets = {name: values for name, values in wanted.items() if len(values) == 1}
+        choices = {name: values for name, values in wanted.items() if len(values) > 1}
+        return {
+            "category": self.category,
+            "below": f"{self.category}/%",
+            "price_min": self.price_min,
+            "price_max": self.price_max,
+            "brands": list(self.brands) or None,
+            "seller": self.seller,
+            "tags": list(self.tags) or None,
+            "facets": jsonb(facets) if facets else None,
+            "choices": jsonb(choices) if choices else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
     """Which page of which products."""
 
-    category: str | None
-    price_min: Decimal | None
-    price_max: Decimal | None
+    filter: Filter
     sort: Sort
     limit: int
     page: int
     cursor: str | None
+    language: str | None = None
 
 
-async def product_page(core: Core, product_id: UUID) -> Rendered:
-    """The page of a product, as bytes. Raises Problem 404."""
+async def product_page(core: Core, product_id: UUID, language: str | None = None) -> Rendered:
+    """The page of a product, as bytes, in a language where it is translated to it. Raises Problem 404."""
 
-    async def render() -> bytes:
+    subject = str(product_id)
+
+    async def render() -> Body:
+        shared = shared_pages(core)
+        before = None if shared is None else shared.before()
+        if shared is not None and before is not None and (found := await shared.get(subject, language or "")):
+            return Body(*found)
         async with core.db.connection() as connection:
-            parameters = {"product_id": product_id, "now": core.clock.now()}
+            parameters = {"product_id": product_id, "language": language, "now": core.clock.now()}
             row = await (await connection.execute(store.PRODUCT, parameters)).fetchone()
         if row is None:
             raise not_found("product", product_id)
-        return str(row[0]).encode()
+        body, is_for_a_moment, version = str(row[0]).encode(), row[1], row[2]
+        if is_for_a_moment:
+            return Body(body, MOMENT_SECONDS)
+        if shared is not None and before is not None:
+            await shared.put(subject, language or "", body, version, before)
+        return Body(body)
 
-    return await pages.get(product_id, render)
+    return await pages.get(subject if language is None else (subject, language), render, subject=subject)
 
 
 async def product_list(core: Core, query: ListQuery) -> Rendered:
@@ -61,43 +116,85 @@ async def product_list(core: Core, query: ListQuery) -> Rendered:
 
 
 async def _render_list(core: Core, query: ListQuery) -> bytes:
-    after_id, after_price = _position(query)
-    parameters = {
-        "category": query.category,
-        "below": f"{query.category}/%",
-        "price_min": query.price_min,
-        "price_max": query.price_max,
+    after_id, after_key = _position(query)
+    parameters = query.filter.parameters() | {
         "after_id": after_id,
-        "after_price": after_price,
+        "after_key": after_key,
         "limit": query.limit,
         "offset": 0 if query.cursor else (query.page - 1) * query.limit,
+        "language": query.language,
         "now": core.clock.now(),
     }
-    statement = store.NEWEST if query.sort == "newest" else store.CHEAPEST
     async with core.db.connection() as connection:
-        row = await (await connection.execute(statement, parameters)).fetchone()
+        row = await (await connection.execute(store.LISTS[query.sort], parameters, prepare=False)).fetchone()
         assert row is not None  # an aggregate has a row
-        items, last_id, last_price = row
-        if items == "[]" and query.category is not None:
-            found = await connection.execute(store.CATEGORY_EXISTS, {"path": query.category})
-            if await found.fetchone() is None:
-                raise Problem(
-                    404, "category_not_found", "There is no such category", f"No category is {query.category}."
-                )
-    cursor = None if last_id is None else encode_cursor(query.sort, last_id, str(last_price))
+        items, last_id, last_key = row
+        if items == "[]":
+            await _check_category(connection, query.filter)
+    cursor = None if last_id is None else encode_cursor(query.sort, last_id, str(last_key))
     return b'{"items":%s,"next_cursor":%s}' % (items.encode(), orjson.dumps(cursor))
+
+
+async def _check_category(connection: Connection, chosen: Filter) -> None:
+    if chosen.category is None:
+        return
+    found = await connection.execute(store.CATEGORY_EXISTS, {"path": chosen.category})
+    if await found.fetchone() is None:
+        raise Problem(404, "category_not_found", "There is no such category", f"No category is {chosen.category}.")
 
 
 def _position(query: ListQuery) -> tuple[UUID | None, Decimal | None]:
     if query.cursor is None:
         return None, None
-    sort, last_id, last_price = decode_cursor(query.cursor, 3)
+    sort, last_id, last_key = decode_cursor(query.cursor, 3)
     if sort != query.sort:
         raise invalid_cursor()
     try:
-        return UUID(last_id), Decimal(last_price)
+        key = Decimal(last_key)
+        if not key.is_finite() or abs(key) >= 10**14 or (sort == "popularity" and key != int(key)):
+            raise invalid_cursor()
+        return UUID(last_id), key
     except (ValueError, InvalidOperation):
         raise invalid_cursor() from None
+
+
+async def product_facets(core: Core, chosen: Filter) -> Rendered:
+    """What a list can be narrowed by, as bytes. Raises Problem 404."""
+
+    async def render() -> bytes:
+        depth = 0 if chosen.category is None else len(chosen.category.split("/"))
+        bounds = {"depth": depth, "most": COUNTED_PRODUCTS, "names": FACET_NAMES, "values": FACET_VALUES}
+        async with core.db.connection() as connection:
+            parameters = chosen.parameters() | bounds
+            row = await (await connection.execute(store.FACETS, parameters, prepare=False)).fetchone()
+            assert row is not None  # an aggregate has a row
+            text = str(row[0])
+            if text.startswith('{"products" : 0,'):
+                await _check_category(connection, chosen)
+        return text.encode()
+
+    return await facets.get(chosen, render)
+
+
+async def breadcrumbs(core: Core, category_id: UUID) -> Rendered:
+    """The categories from the root to this one, as bytes. Raises Problem 404."""
+
+    async def render() -> bytes:
+        async with core.db.connection() as connection:
+            row = await (await connection.execute(store.BREADCRUMBS, {"category_id": category_id})).fetchone()
+        if row is None:
+            raise not_found("category", category_id)
+        return str(row[0]).encode()
+
+    return await tree.get(category_id, render)
+
+
+async def count_popularity(core: Core) -> int:
+    """Count anew what the latest orders bought: what lists sort by. Any worker may; it is never done twice at once to a
+    row. Answers 0: there is no more to do before the next round."""
+    async with core.db.connection() as connection:  # one statement, which commits by itself
+        await connection.execute(store.COUNT_POPULARITY, {"orders": POPULAR_ORDERS})
+    return 0
 
 
 async def categories(core: Core) -> Rendered:
@@ -109,7 +206,7 @@ async def categories(core: Core) -> Rendered:
         assert row is not None  # an aggregate has a row
         return str(row[0]).encode()
 
-    return await lists.get("categories", render)
+    return await tree.get("categories", render)
 
 
 async def example_product(core: Core) -> str | None:
@@ -120,55 +217,106 @@ async def example_product(core: Core) -> str | None:
 
 
 async def list_products(core: Core, products: Sequence[NewProduct], actor: str) -> list[ListedProduct]:
-    """List products with their opening stock, all or none. Raises Problem 409 for SKUs that exist already."""
-    _refuse_repeated([product.sku for product in products])
-    now = core.clock.now()
-    ids = [new_id() for _ in products]
+    """List products and their variants with their opening stock, all or none. Raises Problem 409 for SKUs that exist
+    already, BadAttributes."""
     async with core.db.transaction() as connection:
-        by_path = await _categories(connection, {product.category for product in products})
-        parameters = {
-            "ids": ids,
-            "skus": [product.sku for product in products],
-            "titles": [product.title for product in products],
-            "descriptions": [product.description for product in products],
-            "category_ids": [by_path[product.category] for product in products],
-            "brands": [product.brand for product in products],
-            "currencies": [product.currency for product in products],
-            "prices": [rounded(product.price, product.currency) for product in products],
-            "attributes": [orjson.dumps(product.attributes).decode() for product in products],
-            "now": now,
-            "actor": actor,
-        }
-        listed = {row[0] for row in await (await connection.execute(store.ADD_PRODUCTS, parameters)).fetchall()}
-        pairs = list(zip(ids, products, strict=True))
-        if known := [product.sku for product_id, product in pairs if product_id not in listed]:
-            raise Problem(409, "sku_exists", "A SKU is listed already", f"{', '.join(known[:10])}", skus=known)
-        facts = [
-            fact
-            for product_id, product in pairs
-            for fact in listing(product_id, product, by_path[product.category], now)
-        ]
-        await tell(connection, facts)
-        receipts = [
-            (product_id, product.sku, warehouse, units)
-            for product_id, product in pairs
-            for warehouse, units in product.stock.items()
-            if units
-        ]
-        await inventory.receive(connection, receipts, now)
-    lists.clear()
-    return [ListedProduct(product_id=product_id, sku=product.sku) for product_id, product in pairs]
+        listed = await add_products(connection, products, actor, core.clock.now())
+    for cache in (lists, facets, tree):
+        cache.clear()
+    return listed
 
 
-def _refuse_repeated(skus: Sequence[str]) -> None:
-    repeated = sorted({sku for sku in skus if skus.count(sku) > 1}) if len(set(skus)) < len(skus) else []
+async def add_products(
+    connection: Connection, products: Sequence[NewProduct], actor: str, now: datetime
+) -> list[ListedProduct]:
+    """As ``list_products``, in the caller's transaction."""
+    families = [listings(product) for product in products]
+    every = [one for family in families for one in family]
+    refuse_repeated([one.sku for one in every])
+    by_path = await category_ids(connection, {product.category for product in products})
+    await check_attributes(connection, every)
+    await add_rows(connection, every, by_path, actor, now)
+    return [_listed(family) for family in families]
+
+
+async def add_rows(
+    connection: Connection, every: Sequence[Listing], by_path: Mapping[str, UUID], actor: str, now: datetime
+) -> None:
+    """Write new products and variants with their events and opening stock. Raises Problem 409 for SKUs that exist."""
+    parameters = {
+        "products": document([one.row(by_path[one.category]) for one in every]),
+        "now": now,
+        "actor": actor,
+    }
+    listed = {row[0] for row in await (await connection.execute(store.ADD_PRODUCTS, parameters)).fetchall()}
+    if known := [one.sku for one in every if one.id not in listed]:
+        raise Problem(409, "sku_exists", "A SKU is listed already", f"{', '.join(known[:10])}", skus=known)
+    await tell(connection, [fact for one in every for fact in listing(one, by_path[one.category], now)])
+    receipts = [(one.id, one.sku, warehouse, units) for one in every for warehouse, units in one.stock.items() if units]
+    await inventory.receive(connection, receipts, now)
+
+
+async def known_skus(connection: Connection, skus: Sequence[str]) -> set[str]:
+    """Those of the SKUs that are listed already."""
+    return {row["sku"] for row in await rows(connection, store.KNOWN_SKUS, {"skus": list(skus)})}
+
+
+def _listed(family: Sequence[Listing]) -> ListedProduct:
+    own, *variants = family
+    sold = [ListedVariant(variant_id=one.id, sku=one.sku) for one in variants or [own]]
+    return ListedProduct(product_id=own.id, sku=own.sku, variants=sold)
+
+
+async def check_attributes(connection: Connection, products: Sequence[Listing]) -> None:
+    """Of a product with variants each variant must obey: its attributes are the product's and its own."""
+    schemas = await schemas_of(connection, {product.category for product in products})
+    wrong = [
+        f"{product.sku}: {mistake}"
+        for product in products
+        if schemas and not product.has_variants
+        for mistake in mistakes(product.category, product.attributes, schemas)
+    ]
+    if wrong:
+        raise BadAttributes(wrong)
+
+
+async def schemas_of(connection: Connection, categories: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The attribute schemas that hold in categories, by the path of the category that has it."""
+    paths = sorted({path for category in categories for path in ancestry(category)})
+    found = await rows(connection, store.SCHEMAS, {"paths": paths})
+    return {row["path"]: row["attribute_schema"] for row in found}
+
+
+async def attribute_schema(core: Core, category_id: UUID) -> Row:
+    """A category's own schema. Raises Problem 404."""
+    async with core.db.connection() as connection:
+        found = await first(connection, store.SCHEMA, {"category_id": category_id})
+    if found is None:
+        raise not_found("category", category_id)
+    return found
+
+
+async def set_attribute_schema(core: Core, category_id: UUID, schema: dict[str, Any] | None) -> Row:
+    """Products that are listed or changed from now on must obey it. Raises Problem 404 and 422."""
+    if schema is not None:
+        check_schema(schema)
+    parameters = {"category_id": category_id, "attribute_schema": None if schema is None else jsonb(schema)}
+    async with core.db.connection() as connection:
+        found = await first(connection, store.SET_SCHEMA, parameters)
+    if found is None:
+        raise not_found("category", category_id)
+    return found
+
+
+def refuse_repeated(skus: Sequence[str]) -> None:
+    repeated = sorted(sku for sku, times in Counter(skus).items() if times > 1)
     if repeated:
         raise Problem(422, "invalid_request", "A SKU stands twice in the request", ", ".join(repeated), skus=repeated)
 
 
-async def _categories(connection: Connection, paths: Iterable[str]) -> dict[str, UUID]:
+async def category_ids(connection: Connection, paths: Iterable[str]) -> dict[str, UUID]:
     """Ids of categories by path; those that do not exist yet are created, with their ancestors."""
-    wanted = {ancestor for path in paths for ancestor in _ancestry(path)}
+    wanted = {ancestor for path in paths for ancestor in ancestry(path)}
     known = await _known_categories(connection, wanted)
     if wanted <= known.keys():
         return known
@@ -195,13 +343,7 @@ async def _known_categories(connection: Connection, paths: set[str]) -> dict[str
     return {row[0]: row[1] for row in await found.fetchall()}
 
 
-def _ancestry(path: str) -> list[str]:
-    """The path and all that stand above it: "a/b/c" gives a, a/b, a/b/c."""
-    slugs = path.split("/")
-    return ["/".join(slugs[: depth + 1]) for depth in range(len(slugs))]
-
-
 def forget_product(product_id: UUID) -> None:
     """What this worker shows of a product has changed: a price, its stock."""
-    pages.forget(product_id)
+    pages.forget(str(product_id))
     lists.clear()

@@ -12,75 +12,213 @@ SELECT json_build_object('items', coalesce(json_agg(json_build_object(
   FROM categories c
 """
 
+_IN_CARTS = """coalesce((SELECT sum(r.quantity) FROM reservations r
+                            WHERE r.sku = {row}.sku AND r.level = 'soft' AND r.expires_at > %(now)s), 0)"""
+
+# What nobody has reserved of a SKU, less what lies in carts.
+_STOCK = "coalesce((SELECT sum(s.available) FROM stock s WHERE s.product_id = {row}.id), 0)"
+_OFFERED = f"greatest({_STOCK} - {_IN_CARTS}, 0)"
+
+# The product with its variants but for those that are inactive; whether it is to be kept for a moment only (carts hold
+# some of it, or it is a variant, which may show its product's images); and the version of all its rows: none of the versions
+# that it sums ever falls, and no row goes. A language that it is not translated to shows the product as it was listed.
 PRODUCT = """
+WITH asked AS (
+    SELECT p.*, coalesce(t.title, p.title) AS shown_title, coalesce(t.description, p.description) AS shown_description
+      FROM products p LEFT JOIN product_translations t ON t.product_id = p.id AND t.language = %(language)s::text
+     WHERE p.id = %(product_id)s AND p.status <> 'inactive'
+), variant AS (
+    SELECT v.id, v.options, v.status, sold.offered, sold.held,
+           v.version + coalesce((SELECT sum(s.version) FROM stock s WHERE s.product_id = v.id), 0) AS version,
+           json_build_object(
+               'variant_id', v.id, 'sku', v.sku, 'options', v.options, 'price', money_text(v.price, v.currency),
+               'base_price', money_text(v.base_price, v.currency),
+               'prices', coalesce((SELECT json_object_agg(m.currency, money_text(m.price, m.currency) ORDER BY m.currency)
+                                     FROM product_prices m WHERE m.product_id = v.id), '{}'),
+               'available', sold.offered, 'status', v.status, 'weight_grams', v.weight_grams,
+               'dimensions_mm', CASE WHEN v.length_mm IS NOT NULL THEN json_build_object(
+                   'length', v.length_mm, 'width', v.width_mm, 'height', v.height_mm) END,
+               'attributes', v.attributes, 'images', v.images) AS shown
+      FROM asked p
+      CROSS JOIN LATERAL (SELECT * FROM products own WHERE own.id = p.id AND NOT p.has_variants
+                          UNION ALL
+                          SELECT * FROM products sold WHERE sold.parent_id = p.id AND p.has_variants) v
+      CROSS JOIN LATERAL (SELECT CASE WHEN v.status = 'active' THEN greatest({stock} - held, 0) ELSE 0 END AS offered, held
+                            FROM (SELECT {in_carts} AS held) AS carts) sold
+)
 SELECT json_build_object(
-           'product_id', p.id, 'sku', p.sku, 'title', p.title, 'description', p.description,
+           'product_id', p.id, 'sku', p.sku, 'title', p.shown_title, 'description', p.shown_description,
            'category', json_build_object('category_id', c.id, 'path', c.path, 'name', c.name),
            'brand', p.brand, 'currency', p.currency,
            'price', money_text(p.price, p.currency), 'base_price', money_text(p.base_price, p.currency),
-           'available', greatest(coalesce((SELECT sum(s.available) FROM stock s WHERE s.product_id = p.id), 0)
-               - coalesce((SELECT sum(r.quantity) FROM reservations r
-                            WHERE r.sku = p.sku AND r.level = 'soft' AND r.expires_at > %(now)s), 0), 0),
-           'status', p.status, 'attributes', p.attributes,
-           'created_at', iso_text(p.created_at), 'updated_at', iso_text(p.updated_at), 'version', p.version)::text
-  FROM products p JOIN categories c ON c.id = p.category_id
- WHERE p.id = %(product_id)s
+           'available', coalesce((SELECT sum(offered) FROM variant), 0),
+           'status', p.status, 'attributes', p.attributes, 'parent_id', p.parent_id, 'tags', p.tags, 'seller', p.seller,
+           'breadcrumbs', (SELECT json_agg(json_build_object('category_id', a.id, 'path', a.path, 'name', a.name)
+                                           ORDER BY a.path)
+                             FROM categories a WHERE a.path = ANY(category_ancestry(c.path))),
+           'options', coalesce((SELECT json_agg(json_build_object('name', o.name, 'values', coalesce((
+                                       SELECT json_agg(value ORDER BY first_id)
+                                         FROM (SELECT v.options ->> o.name AS value, min(v.id::text) AS first_id
+                                                 FROM variant v WHERE v.status <> 'inactive' GROUP BY 1) AS choice),
+                                       '[]')) ORDER BY o.place)
+                                  FROM unnest(p.option_names) WITH ORDINALITY AS o (name, place)), '[]'),
+           'variants', coalesce((SELECT json_agg(shown ORDER BY id) FROM variant WHERE status <> 'inactive'), '[]'),
+           'images', CASE WHEN p.images = '[]' AND p.parent_id IS NOT NULL
+               THEN (SELECT images FROM products WHERE id = p.parent_id) ELSE p.images END,
+           'languages', coalesce((SELECT json_agg(l.language ORDER BY l.language)
+                                    FROM product_translations l WHERE l.product_id = p.id), '[]'),
+           'created_at', iso_text(p.created_at), 'updated_at', iso_text(p.updated_at), 'version', p.version)::text,
+       (SELECT sum(held) > 0 FROM variant) OR p.parent_id IS NOT NULL, (p.version + (SELECT sum(version) FROM variant))::bigint
+  FROM asked p JOIN categories c ON c.id = p.category_id
+""".replace("{stock}", _STOCK.format(row="v")).replace("{in_carts}", _IN_CARTS.format(row="v"))
+
+KNOWN_SKUS = "SELECT sku FROM products WHERE sku = ANY(%(skus)s)"
+
+PARENTS = "SELECT id, parent_id FROM products WHERE id = ANY(%(ids)s) AND parent_id IS NOT NULL"
+
+VARIANTS = """
+SELECT parent_id AS product_id, id AS variant_id, sku FROM products
+ WHERE parent_id = ANY(%(ids)s) AND status = 'active' ORDER BY id
 """
+
+# Which products a list is of. The planner sees the values (these statements are not prepared), so that what is not asked for
+# costs nothing. `facets` must all be there; of each name in `choices` one value must.
+_LISTED = """
+     WHERE p.status = 'active' AND p.parent_id IS NULL
+       AND (%(category)s::text IS NULL OR p.category_id IN (
+               SELECT id FROM categories WHERE path = %(category)s OR path LIKE %(below)s))
+       AND (%(price_min)s::numeric IS NULL OR p.price >= %(price_min)s)
+       AND (%(price_max)s::numeric IS NULL OR p.price <= %(price_max)s)
+       AND (%(brands)s::text[] IS NULL OR p.brand = ANY(%(brands)s))
+       AND (%(seller)s::text IS NULL OR p.seller = %(seller)s)
+       AND (%(tags)s::text[] IS NULL OR p.tags @> %(tags)s)
+       AND (%(facets)s::jsonb IS NULL OR p.facets @> %(facets)s)
+       AND (%(choices)s::jsonb IS NULL OR NOT EXISTS (
+               SELECT FROM jsonb_each(%(choices)s) AS w (name, allowed)
+                WHERE NOT coalesce(p.facets -> w.name ?| ARRAY(SELECT jsonb_array_elements_text(w.allowed)), false)))"""
 
 # A page of products is chosen by index, then only its rows are joined and rendered. The last two columns are the sort
 # key of the last product when there are more behind it.
-_RENDER = """
+_LIST = """
+WITH found AS (
+    SELECT p.* FROM products p{listed}
+       AND (%(after_id)s::uuid IS NULL OR {after})
+     ORDER BY {order} LIMIT %(limit)s + 1 OFFSET %(offset)s
+), chosen AS (
+    SELECT p.*, row_number() OVER (ORDER BY {order}) AS place, count(*) OVER () AS found FROM found p
+)
 SELECT coalesce(json_agg(json_build_object(
-           'product_id', p.id, 'sku', p.sku, 'title', p.title, 'category', c.path, 'brand', p.brand,
+           'product_id', p.id, 'sku', p.sku, 'title', coalesce(t.title, p.title), 'category', c.path, 'brand', p.brand,
            'currency', p.currency, 'price', money_text(p.price, p.currency),
            'base_price', money_text(p.base_price, p.currency),
-           'in_stock', coalesce((SELECT sum(s.available) FROM stock s WHERE s.product_id = p.id), 0)
-               > coalesce((SELECT sum(r.quantity) FROM reservations r
-                            WHERE r.sku = p.sku AND r.level = 'soft' AND r.expires_at > %(now)s), 0))
+           'in_stock', CASE WHEN p.has_variants
+               THEN EXISTS (SELECT FROM products v
+                             WHERE v.parent_id = p.id AND v.status = 'active' AND {offered_of_variant} > 0)
+               ELSE {offered} > 0 END,
+           'has_variants', p.has_variants, 'seller', p.seller, 'image', p.images -> 0)
            ORDER BY p.place) FILTER (WHERE p.place <= %(limit)s), '[]')::text,
        max(p.id::text) FILTER (WHERE p.place = %(limit)s AND p.found > %(limit)s),
-       max(p.price) FILTER (WHERE p.place = %(limit)s AND p.found > %(limit)s)
-  FROM chosen p JOIN categories c ON c.id = p.category_id
+       max({key}) FILTER (WHERE p.place = %(limit)s AND p.found > %(limit)s)
+  FROM chosen p
+  JOIN categories c ON c.id = p.category_id
+  LEFT JOIN product_translations t ON t.product_id = p.id AND t.language = %(language)s::text
+""".replace("{listed}", _LISTED).replace("{offered_of_variant}", _OFFERED.format(row="v"))
+_LIST = _LIST.replace("{offered}", _OFFERED.format(row="p"))
+
+
+def _sorted(key: str, after: str, order: str) -> str:
+    return _LIST.replace("{key}", key).replace("{after}", after).replace("{order}", order)
+
+
+LISTS = {
+    "newest": _sorted("p.price", "p.id < %(after_id)s", "p.id DESC"),
+    "price": _sorted("p.price", "(p.price, p.id) > (%(after_key)s::numeric, %(after_id)s)", "p.price, p.id"),
+    "price_desc": _sorted(
+        "p.price", "(p.price, p.id) < (%(after_key)s::numeric, %(after_id)s)", "p.price DESC, p.id DESC"
+    ),
+    "popularity": _sorted(
+        "p.popularity", "(p.popularity, p.id) < (%(after_key)s::bigint, %(after_id)s)", "p.popularity DESC, p.id DESC"
+    ),
+}
+
+# What a list can be narrowed by, and to how many products: counted over its newest products, a bounded number.
+FACETS = """
+WITH listed AS MATERIALIZED (
+    SELECT p.brand, p.seller, p.tags, p.facets, p.price, p.currency, c.path
+      FROM (SELECT p.* FROM products p{listed} ORDER BY p.id DESC LIMIT %(most)s) p
+      JOIN categories c ON c.id = p.category_id
+), below AS (
+    SELECT c.path, c.name, count(*) AS products
+      FROM listed l
+      JOIN categories c ON c.path = array_to_string((string_to_array(l.path, '/'))[1:%(depth)s + 1], '/')
+     WHERE cardinality(string_to_array(l.path, '/')) > %(depth)s
+     GROUP BY c.path, c.name ORDER BY products DESC, c.path LIMIT %(values)s
+), value AS (
+    SELECT f.name, v.value, count(*) AS products
+      FROM listed l, jsonb_each(l.facets) AS f (name, among), jsonb_array_elements_text(f.among) AS v (value)
+     GROUP BY f.name, v.value
+), ranked AS (
+    SELECT *, row_number() OVER (PARTITION BY name ORDER BY products DESC, value) AS place,
+           sum(products) OVER (PARTITION BY name) AS of_name
+      FROM value
+), attribute AS (
+    SELECT name, of_name, json_agg(json_build_object('value', value, 'products', products) ORDER BY place) AS values
+      FROM ranked WHERE place <= %(values)s GROUP BY name, of_name ORDER BY of_name DESC, name LIMIT %(names)s
+), brand AS (
+    SELECT brand AS value, count(*) AS products FROM listed WHERE brand IS NOT NULL
+     GROUP BY brand ORDER BY products DESC, brand LIMIT %(values)s
+), seller AS (
+    SELECT seller AS value, count(*) AS products FROM listed WHERE seller IS NOT NULL
+     GROUP BY seller ORDER BY products DESC, seller LIMIT %(values)s
+), tag AS (
+    SELECT t.value, count(*) AS products FROM listed l, unnest(l.tags) AS t (value)
+     GROUP BY t.value ORDER BY products DESC, t.value LIMIT %(values)s
+)
+SELECT json_build_object(
+           'products', (SELECT count(*) FROM listed), 'complete', (SELECT count(*) < %(most)s FROM listed),
+           'categories', coalesce((SELECT json_agg(json_build_object('path', path, 'name', name, 'products', products)
+                                                   ORDER BY products DESC, path) FROM below), '[]'),
+           'brands', coalesce((SELECT json_agg(b ORDER BY products DESC, value) FROM brand b), '[]'),
+           'sellers', coalesce((SELECT json_agg(s ORDER BY products DESC, value) FROM seller s), '[]'),
+           'tags', coalesce((SELECT json_agg(t ORDER BY products DESC, value) FROM tag t), '[]'),
+           'attributes', coalesce((SELECT json_agg(json_build_object('name', name, 'values', values)
+                                                   ORDER BY of_name DESC, name) FROM attribute), '[]'),
+           'prices', coalesce((SELECT json_agg(json_build_object(
+                                   'currency', currency, 'lowest', money_text(lowest, currency),
+                                   'highest', money_text(highest, currency)) ORDER BY currency)
+                                 FROM (SELECT currency, min(price) AS lowest, max(price) AS highest
+                                         FROM listed GROUP BY currency) AS ranged), '[]'))::text
+""".replace("{listed}", _LISTED)
+
+BREADCRUMBS = """
+SELECT json_build_object('items', json_agg(json_build_object('category_id', a.id, 'path', a.path, 'name', a.name)
+                                           ORDER BY a.path))::text
+  FROM categories c JOIN categories a ON a.path = ANY(category_ancestry(c.path))
+ WHERE c.id = %(category_id)s HAVING count(*) > 0
 """
 
-NEWEST = (
-    """
-WITH found AS (
-    SELECT * FROM products
-     WHERE status = 'active'
-       AND (%(category)s::text IS NULL OR category_id IN (
-               SELECT id FROM categories WHERE path = %(category)s OR path LIKE %(below)s))
-       AND (%(price_min)s::numeric IS NULL OR price >= %(price_min)s)
-       AND (%(price_max)s::numeric IS NULL OR price <= %(price_max)s)
-       AND (%(after_id)s::uuid IS NULL OR id < %(after_id)s)
-     ORDER BY id DESC LIMIT %(limit)s + 1 OFFSET %(offset)s
-), chosen AS (
-    SELECT *, row_number() OVER (ORDER BY id DESC) AS place, count(*) OVER () AS found FROM found
-)"""
-    + _RENDER
+# Units that the latest orders bought, of a product with variants all of them. The latest orders are found by their key,
+# so that the cost does not grow with the shop's history; only products whose count is another are written.
+COUNT_POPULARITY = """
+WITH latest AS (
+    SELECT id FROM orders WHERE status NOT IN ('cancelled', 'failed') ORDER BY id DESC LIMIT %(orders)s
+), bought AS (
+    SELECT coalesce(p.parent_id, p.id) AS id, sum(l.quantity) AS units
+      FROM latest o JOIN order_lines l ON l.order_id = o.id JOIN products p ON p.id = l.product_id
+     GROUP BY 1
+), another AS (
+    SELECT p.id, coalesce(b.units, 0) AS units
+      FROM products p LEFT JOIN bought b ON b.id = p.id
+     WHERE p.popularity <> coalesce(b.units, 0) AND (p.popularity > 0 OR b.units IS NOT NULL)
+     ORDER BY p.id FOR NO KEY UPDATE OF p SKIP LOCKED
 )
-
-CHEAPEST = (
-    """
-WITH found AS (
-    SELECT * FROM products
-     WHERE status = 'active'
-       AND (%(category)s::text IS NULL OR category_id IN (
-               SELECT id FROM categories WHERE path = %(category)s OR path LIKE %(below)s))
-       AND (%(price_min)s::numeric IS NULL OR price >= %(price_min)s)
-       AND (%(price_max)s::numeric IS NULL OR price <= %(price_max)s)
-       AND (%(after_id)s::uuid IS NULL OR (price, id) > (%(after_price)s::numeric, %(after_id)s))
-     ORDER BY price, id LIMIT %(limit)s + 1 OFFSET %(offset)s
-), chosen AS (
-    SELECT *, row_number() OVER (ORDER BY price, id) AS place, count(*) OVER () AS found FROM found
-)"""
-    + _RENDER
-)
+UPDATE products p SET popularity = a.units FROM another a WHERE p.id = a.id
+"""
 
 # A product that can be ordered, for the documentation's examples.
 EXAMPLE = """
 SELECT p.id::text FROM stock s JOIN products p ON p.id = s.product_id
- WHERE s.available >= 10 AND p.status = 'active' LIMIT 1
+ WHERE s.available >= 10 AND p.status = 'active' AND p.parent_id IS NULL LIMIT 1
 """
 
 CATEGORY_EXISTS = "SELECT 1 FROM categories WHERE path = %(path)s"
@@ -95,23 +233,48 @@ INSERT INTO categories (id, parent_id, slug, name, path)
 SELECT * FROM unnest(%(ids)s::uuid[], %(parent_ids)s::uuid[], %(slugs)s::text[], %(names)s::text[], %(paths)s::text[])
 """
 
-# A new product with the first entry of its price history. SKUs that exist already come back missing.
+# Of categories and all that stand above them.
+SCHEMAS = """
+SELECT path, attribute_schema FROM categories WHERE path = ANY(%(paths)s) AND attribute_schema IS NOT NULL ORDER BY path
+"""
+
+SET_SCHEMA = """
+UPDATE categories SET attribute_schema = %(attribute_schema)s WHERE id = %(category_id)s
+RETURNING id AS category_id, path, attribute_schema
+"""
+
+SCHEMA = "SELECT id AS category_id, path, attribute_schema FROM categories WHERE id = %(category_id)s"
+
+# New products and variants with the first entry of their price histories, the prices set for other currencies, and
+# their translations. SKUs that exist already come back missing.
 ADD_PRODUCTS = """
-WITH listed AS (
+WITH given AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%(products)s) AS t (
+        id uuid, sku text, title text, description text, category_id uuid, brand text, currency text, price numeric,
+        prices jsonb, attributes jsonb, tags text[], seller text, weight_grams int, length_mm int, width_mm int,
+        height_mm int, translations jsonb, parent_id uuid, has_variants boolean, option_names text[], options jsonb,
+        facets jsonb)
+), listed AS (
     INSERT INTO products (id, sku, title, description, category_id, brand, currency, base_price, price, attributes,
-                          version, created_at, updated_at)
-    SELECT t.id, t.sku, t.title, t.description, t.category_id, t.brand, t.currency, t.price, t.price,
-           t.attributes::jsonb, 2, %(now)s, %(now)s
-      FROM unnest(%(ids)s::uuid[], %(skus)s::text[], %(titles)s::text[], %(descriptions)s::text[],
-                  %(category_ids)s::uuid[], %(brands)s::text[], %(currencies)s::text[], %(prices)s::numeric[],
-                  %(attributes)s::text[])
-           AS t (id, sku, title, description, category_id, brand, currency, price, attributes)
-     ORDER BY t.sku
+                          tags, seller, weight_grams, length_mm, width_mm, height_mm, parent_id, has_variants,
+                          option_names, options, facets, version, created_at, updated_at)
+    SELECT id, sku, title, description, category_id, brand, currency, price, price, attributes, tags, seller,
+           weight_grams, length_mm, width_mm, height_mm, parent_id, has_variants, option_names, options, facets, 2, %(now)s,
+           %(now)s
+      FROM given ORDER BY sku
     ON CONFLICT (sku) DO NOTHING
     RETURNING id, sku, price, version
 ), history AS (
     INSERT INTO price_history (product_id, valid_from, version, base_price, price, factor, reason, actor)
     SELECT id, %(now)s, version, price, price, 1, 'listing', %(actor)s FROM listed
+), prices AS (
+    INSERT INTO product_prices (product_id, currency, price, updated_by, updated_at)
+    SELECT l.id, m.key, m.value::numeric, %(actor)s, %(now)s
+      FROM listed l JOIN given g ON g.id = l.id CROSS JOIN jsonb_each_text(g.prices) AS m
+), translated AS (
+    INSERT INTO product_translations (product_id, language, title, description)
+    SELECT l.id, m.key, m.value ->> 'title', m.value ->> 'description'
+      FROM listed l JOIN given g ON g.id = l.id CROSS JOIN jsonb_each(g.translations) AS m
 )
-SELECT id, sku FROM listed
+SELECT id FROM listed
 """

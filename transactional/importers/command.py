@@ -1,7 +1,8 @@
-"""``lakefront import``: fill the shop from an order log of the real world."""
+"""``lakefront import``: fill the shop from a catalogue file, or from an order log of the real world."""
 
 from __future__ import annotations
 
+import csv
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -13,17 +14,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from lakefront.money import amounts_text
+from transactional.importers.catalogue import Outcome, import_catalogue
+from transactional.importers.catalogue_rows import BadFile, read_mapping_file
 from transactional.importers.online_retail import import_log
 from transactional.importers.online_retail_log import REASONS, BadLog
-from transactional.platform.operators import shop_database
+from transactional.platform.database import Database
+from transactional.platform.operators import shop_database, with_database
 
-app = typer.Typer(no_args_is_help=True, help="Fill the shop from an order log.")
+app = typer.Typer(no_args_is_help=True, help="Fill the shop from a catalogue or an order log.")
 console = Console()
+SHOWN = 20
 
 
 @app.callback()
 def choose() -> None:
-    """Fill the shop from an order log."""
+    """Fill the shop from a catalogue or an order log."""
 
 
 @app.command("online-retail")
@@ -46,6 +51,49 @@ def online_retail(
         console.print(f"Imported in {time.monotonic() - started:.0f} s; the events are on their way to the lake.")
     else:
         console.print("This file has been imported before: nothing was changed.")
+
+
+@app.command("catalogue")
+def catalogue(
+    file: Annotated[Path, typer.Argument(help="The catalogue, as .csv or .parquet.", exists=True, dir_okay=False)],
+    mapped: Annotated[
+        list[str] | None, typer.Option("--map", help="FIELD=COLUMN; FIELD=FIRST|SECOND takes the first that is filled.")
+    ] = None,
+    fixed: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE for all rows.")] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="TOML of [columns] and [values].", exists=True, dir_okay=False)
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the bad rows there, as CSV of line and reason.")] = None,
+) -> None:
+    """Import products: sku, title, category and price, and what else a product has, such as attributes.colour or
+    stock.main. Rows that name the same parent become variants of one product, by columns such as options.size.
+
+    --mapping is a TOML file of [columns] (field = "column") and [values] (field = "value"); --map and --set say more. Bad
+    rows are told with their line and the reason, good ones kept. What is listed already is left as it is.
+    """
+    started = time.monotonic()
+
+    async def run(db: Database) -> Outcome:
+        said = lambda line: console.print(f"[dim]{line}[/dim]")  # noqa: E731
+        return await import_catalogue(db, file, [*columns, *(mapped or [])], [*values, *(fixed or [])], said)
+
+    try:
+        columns, values = read_mapping_file(mapping) if mapping else ([], [])
+        outcome = with_database(console, run)
+    except BadFile as error:
+        console.print(f"[red]{escape(str(error))}[/red]", soft_wrap=True)
+        raise typer.Exit(1) from error
+    for number, reason in outcome.bad[:SHOWN]:
+        console.print(f"line {number}: {escape(reason)}", soft_wrap=True)
+    if len(outcome.bad) > SHOWN:
+        console.print(f"… and {len(outcome.bad) - SHOWN:,} more bad rows; --report writes all.")
+    if report is not None:
+        with report.open("w", newline="") as target:
+            csv.writer(target).writerows([("line", "reason"), *outcome.bad])
+    console.print(
+        f"{outcome.rows:,} rows: {outcome.listed:,} listed as {outcome.products:,} products, {outcome.known:,} known before, "
+        f"{len(outcome.bad):,} bad, in {time.monotonic() - started:.0f} s."
+    )
 
 
 def show(summary: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from psycopg.errors import UniqueViolation
 from lakefront.clock import real_now
 from lakefront.ids import new_id
 from lakefront.money import money_text
+from transactional.accounts.personal import sealed
 from transactional.importers import online_retail_rows as rows
 from transactional.importers import store
 from transactional.importers.countries import country_code, is_known
@@ -192,8 +193,8 @@ class _Import:
                 self._unknown_countries[country] += 1
         customers = self._customers.values()
         self._copy(
-            "users", ("id", "email", "country", "created_at"),
-            ((one.id, one.email, one.country, one.first_at) for one in customers),
+            "users", ("id", "email", "email_index", "name", "country", "created_at"),
+            ((one.id, *sealed(one.id, one.email, "").values(), one.country, one.first_at) for one in customers),
         )  # fmt: skip
         self._copy("pseudonyms", ("user_id", "pseudonym"), ((one.id, one.pseudonym) for one in customers))
         self._tell([rows.registered(customer) for customer in customers])

@@ -16,6 +16,8 @@ _CLAIM = """
 INSERT INTO imports (source, fingerprint, summary, finished_at) VALUES (%s, %s, '{}', %s)
 ON CONFLICT (source) DO NOTHING"""
 
+CLOCK_OFFSET = "SELECT offset_interval FROM clock"
+
 _FINISH = "UPDATE imports SET summary = %s WHERE source = %s"
 _PREVIOUS = "SELECT fingerprint, summary FROM imports WHERE source = %s"
 

@@ -13,6 +13,7 @@ from transactional.platform.examples import EXAMPLE_PRODUCT_ID
 Warehouse = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$", examples=["east"])]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["US"])]
 ReorderLevel = Annotated[int, Field(ge=0, le=1_000_000, examples=[10])]
+VariantId = Annotated[UUID | None, Field(description="Where the product has variants: which of them.", examples=[None])]
 Quantity = Annotated[int, Field(ge=1, le=1_000_000, examples=[3])]
 
 
@@ -81,6 +82,7 @@ class ReorderLevelRequest(Strict):
     """Below how many units a product is to be ordered anew."""
 
     reorder_level: ReorderLevel
+    variant_id: VariantId = None
     warehouse: Warehouse | None = Field(None, description="All warehouses where the product lies, unless one is named.")
 
 
@@ -121,12 +123,14 @@ class LedgerAnswer(BaseModel):
 class QuantityRequest(Strict):
     """The quantity that a count found."""
 
+    variant_id: VariantId = None
     warehouse: Warehouse
     quantity: Annotated[int, Field(ge=0, le=100_000_000, examples=[25])]
 
 
 class Receipt(Strict):
     product_id: UUID
+    variant_id: VariantId = None
     warehouse: Warehouse
     quantity: Quantity
 
@@ -143,6 +147,7 @@ class ReceiptsAnswer(BaseModel):
 
 class ReservationLine(Strict):
     product_id: UUID
+    variant_id: VariantId = None
     quantity: Quantity
 
 

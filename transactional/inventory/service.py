@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from lakefront.ids import new_id
+from transactional.catalogue.variants import check_variants, own_id, require_variants
 from transactional.inventory import store
 from transactional.inventory.allocation import best
 from transactional.inventory.errors import OutOfStock, UnknownProducts
@@ -84,10 +85,18 @@ async def receive(
 
 
 async def receive_goods(core: Core, receipts: Sequence[tuple[UUID, str, int]]) -> list[dict[str, Any]]:
-    """Add goods (product_id, warehouse, quantity)."""
+    """Add goods (product_id, warehouse, quantity). Raises UnknownProducts, VariantRequired."""
     async with core.db.transaction() as connection:
         skus = await _skus(connection, {product_id for product_id, _, _ in receipts})
         return await receive(connection, [(p, skus[p], w, q) for p, w, q in receipts], core.clock.now())
+
+
+async def sold_ids(core: Core, named: Sequence[tuple[UUID, UUID | None]]) -> list[UUID]:
+    """The ids under which what is named, products and their variants, is kept in stock. Raises UnknownVariant."""
+    if any(variant_id not in (None, product_id) for product_id, variant_id in named):
+        async with core.db.connection() as connection:
+            await check_variants(connection, named)
+    return [own_id(product_id, variant_id) for product_id, variant_id in named]
 
 
 async def count(core: Core, product_id: UUID, warehouse: str, quantity: int) -> dict[str, Any]:
@@ -110,6 +119,7 @@ async def _skus(connection: Connection, product_ids: set[UUID]) -> dict[UUID, st
     found = await rows(connection, store.SKUS, {"product_ids": list(product_ids)})
     skus: dict[UUID, str] = {row["id"]: row["sku"] for row in found}
     if missing := product_ids - skus.keys():
+        await require_variants(connection, missing)
         raise UnknownProducts(missing)
     return skus
 
@@ -153,6 +163,7 @@ async def _best_warehouses(
     """Where each product is best taken from, for a country or for where an order goes."""
     found = await rows(connection, store.CANDIDATES, {"product_ids": list(wanted), "order_id": order_id})
     if missing := wanted.keys() - {row["product_id"] for row in found}:
+        await require_variants(connection, missing)
         raise UnknownProducts(missing)
     for row in found:
         row["quantity"] = wanted[row["product_id"]]

@@ -12,8 +12,8 @@ SELECT s.sku, s.warehouse, s.available, s.reorder_level, s.available < s.reorder
                   WHERE r.sku = s.sku AND r.level IN ('hard', 'allocated') AND r.warehouse = s.warehouse), 0)::int AS
                   reserved
   FROM stock s
- WHERE s.product_id = %(product_id)s
- ORDER BY s.warehouse
+ WHERE s.product_id IN (SELECT id FROM products WHERE id = %(product_id)s OR parent_id = %(product_id)s)
+ ORDER BY s.warehouse, s.sku
 """
 
 # What the carts of others than the caller hold softly. A soft reservation has the id of its cart line.
@@ -21,14 +21,14 @@ IN_OTHER_CARTS = """
 SELECT coalesce(sum(r.quantity), 0)::int AS quantity
   FROM products p
   JOIN reservations r ON r.sku = p.sku AND r.level = 'soft' AND r.expires_at > %(now)s
- WHERE p.id = %(product_id)s
+ WHERE (p.id = %(product_id)s OR p.parent_id = %(product_id)s)
    AND NOT EXISTS (SELECT FROM cart_items i JOIN carts c ON c.id = i.cart_id
                     WHERE i.id = r.id AND (c.user_id = %(user_id)s::uuid OR c.session = %(session)s::text))
 """
 
 PRODUCT_EXISTS = "SELECT 1 FROM products WHERE id = %(product_id)s"
 
-SKUS = "SELECT id, sku FROM products WHERE id = ANY(%(product_ids)s)"
+SKUS = "SELECT id, sku FROM products WHERE id = ANY(%(product_ids)s) AND NOT has_variants"
 
 # Warehouses come into being with their first receipt.
 ADD_WAREHOUSES = """
@@ -79,7 +79,7 @@ SELECT p.id AS product_id, p.sku,
                                          w.capacity))
           FROM stock s JOIN warehouses w ON w.code = s.warehouse WHERE s.sku = p.sku) AS warehouses
   FROM products p LEFT JOIN orders o ON o.id = %(order_id)s::uuid
- WHERE p.id = ANY(%(product_ids)s)
+ WHERE p.id = ANY(%(product_ids)s) AND NOT p.has_variants
 """
 
 # All or nothing: the rows are locked in order, and unless every one still has enough nothing is taken.

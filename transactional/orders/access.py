@@ -1,4 +1,4 @@
-"""Who may see and change an order: its member, its guest session, merchandisers and our own processes."""
+"""Who may see and change an order: its member, its guest session, who may act on orders, and our own processes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from uuid import UUID
 
 from transactional.platform.authentication import Caller
 from transactional.platform.errors import not_found
+from transactional.platform.permissions import Permission
 
 
 def check_owner(caller: Caller, order: Mapping[str, Any], order_id: UUID) -> None:
     """Raise 404 unless the order (with user_id and session) is the caller's: others do not learn that it exists."""
-    if caller.is_merchandiser:
+    if caller.may(Permission.ACT_ON_ORDERS):
         return
     if order["user_id"] is not None:
         mine = caller.user_id == order["user_id"]

@@ -23,9 +23,10 @@ from transactional.orders.schemas import (
     StatusRequest,
     TrackingAnswer,
 )
-from transactional.platform.authentication import CallerDep, MerchandiserDep
+from transactional.platform.authentication import Caller, CallerDep, needs
 from transactional.platform.core import CoreDep
 from transactional.platform.errors import PROBLEM_JSON, responses
+from transactional.platform.permissions import Permission
 
 router = APIRouter(prefix="/orders", tags=["orders"])
 IdempotencyKey = Annotated[
@@ -89,7 +90,7 @@ async def track_order(order_id: UUID, core: CoreDep, caller: CallerDep) -> Track
     responses=responses(401, 403, 404),
 )
 async def order_history(
-    order_id: UUID, core: CoreDep, _: MerchandiserDep,
+    order_id: UUID, core: CoreDep, _: Annotated[Caller, needs(Permission.SEE_ORDER_HISTORY)],
     sequence: Annotated[int | None, Query(ge=1, examples=[1])] = None, as_of: datetime | None = None,
 ) -> HistoryAnswer:  # fmt: skip
     return HistoryAnswer.model_validate(await service.history(core, order_id, sequence, as_of))
@@ -98,10 +99,14 @@ async def order_history(
 @router.post(
     "/{order_id}/review", summary="Decide on an order held for review", responses=responses(401, 403, 404, 409)
 )
-async def review_order(order_id: UUID, body: ReviewRequest, core: CoreDep, _: MerchandiserDep) -> StatusAnswer:
+async def review_order(
+    order_id: UUID, body: ReviewRequest, core: CoreDep, _: Annotated[Caller, needs(Permission.REVIEW_ORDERS)]
+) -> StatusAnswer:
     return StatusAnswer.model_validate(await service.decide_review(core, order_id, body.accept))
 
 
 @router.put("/{order_id}/status", summary="Tell a step of the fulfilment", responses=responses(401, 403, 404, 409))
-async def fulfil_order(order_id: UUID, body: StatusRequest, core: CoreDep, _: MerchandiserDep) -> StatusAnswer:
+async def fulfil_order(
+    order_id: UUID, body: StatusRequest, core: CoreDep, _: Annotated[Caller, needs(Permission.FULFIL_ORDERS)]
+) -> StatusAnswer:
     return StatusAnswer.model_validate(await service.fulfil(core, order_id, body.status))

@@ -71,7 +71,7 @@ class Address(Strict):
 
 class Item(Strict):
     product_id: UUID
-    variant_id: UUID | None = None
+    variant_id: UUID | None = Field(None, description="Where the product has variants: which of them.")
     quantity: Annotated[int, Field(ge=1, le=1000, examples=[2])]
     price: Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=4)] | None = Field(
         None, description="The unit price that you expect; where it no longer holds, the answer is 409 price_changed."

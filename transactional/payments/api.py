@@ -19,9 +19,10 @@ from transactional.payments.schemas import (
     Webhook,
     WebhookAnswer,
 )
-from transactional.platform.authentication import CallerDep, MerchandiserDep
+from transactional.platform.authentication import Caller, CallerDep, needs
 from transactional.platform.core import CoreDep
 from transactional.platform.errors import responses
+from transactional.platform.permissions import Permission
 
 router = APIRouter(prefix="/payments", tags=["payments"])
 
@@ -45,7 +46,10 @@ async def status(payment_id: UUID, core: CoreDep, caller: CallerDep) -> PaymentA
 
 @router.post("/refund", status_code=202, summary="Refund a captured payment", responses=responses(401, 403, 404, 409))
 async def refund(
-    body: RefundRequest, core: CoreDep, _: MerchandiserDep, idempotency_key: IdempotencyKey = None
+    body: RefundRequest,
+    core: CoreDep,
+    _: Annotated[Caller, needs(Permission.REFUND_PAYMENTS)],
+    idempotency_key: IdempotencyKey = None,
 ) -> RefundAnswer:
     return RefundAnswer.model_validate(await service.refund(core, body, idempotency_key))
 

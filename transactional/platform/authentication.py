@@ -1,16 +1,19 @@
 """Who calls: the token's user, the guest's session, the device and address, or one of our own processes.
 
 Endpoints ask for one of the dependencies ``CallerDep`` (anyone), ``MemberDep`` (logged in), ``MerchandiserDep``
-(a merchandiser, or one of our own processes) and ``InternalDep`` (one of our own processes only).
+(who manages the shop), ``InternalDep`` (one of our own processes only), or for ``Annotated[Caller, needs(Permission.…)]``:
+somebody whose role has the permission, or one of our own processes.
 """
 
 from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -19,6 +22,7 @@ from starlette.requests import HTTPConnection
 from lakefront.secrets import secrets
 from lakefront.settings import settings
 from transactional.platform.errors import Problem
+from transactional.platform.permissions import Permission, may
 from transactional.platform.tokens import Identity, unauthorized, verify
 
 SESSION_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -34,7 +38,7 @@ class Caller:
     user: UUID | None
     """The pseudonym, for events."""
     role: str
-    """guest, shopper, merchandiser or admin."""
+    """guest, or one of ``permissions.ROLES``."""
     session: str | None
     """X-Session-Id: the browser's session; a guest's cart hangs on it."""
     device: str | None
@@ -46,6 +50,8 @@ class Caller:
     country: str | None = None
     account_created_at: datetime | None = None
     is_simulated: bool = False
+    login: UUID | None = None
+    """The account's session that the token belongs to, as GET /auth/sessions lists it."""
 
     @property
     def member_id(self) -> UUID:
@@ -56,9 +62,13 @@ class Caller:
             )
         return self.user_id
 
+    def may(self, permission: Permission) -> bool:
+        """Whether the caller's role has a permission; our own processes have all."""
+        return self.is_internal or may(self.role, permission)
+
     @property
     def is_merchandiser(self) -> bool:
-        return self.is_internal or self.role in ("merchandiser", "admin")
+        return self.may(Permission.MANAGE_SHOP)
 
     @property
     def actor(self) -> str:
@@ -118,6 +128,7 @@ def caller_of(request: HTTPConnection) -> Caller:
         country=identity.country,
         account_created_at=identity.account_created_at,
         is_simulated=identity.is_simulated,
+        login=identity.session,
     )
 
 
@@ -134,14 +145,25 @@ async def member(request: Request) -> Caller:
     return found
 
 
-async def merchandiser(request: Request) -> Caller:
-    """A merchandiser or one of our own processes. Raises Problem 401 or 403 for others."""
-    found = caller_of(request)
-    if found.is_merchandiser:
-        return found
-    if found.user_id is None:
-        raise unauthorized("not_authenticated", "This needs a merchandiser's account")
-    raise Problem(403, "forbidden", "Only merchandisers may do this")
+@cache
+def permitted(permission: Permission) -> Callable[[Request], Awaitable[Caller]]:
+    """The dependency that lets pass who has a permission. Raises Problem 401 for guests, 403 for others."""
+
+    async def check(request: Request) -> Caller:
+        found = caller_of(request)
+        if found.may(permission):
+            return found
+        if found.user_id is None:
+            raise unauthorized("not_authenticated", "This needs an account that may do it")
+        raise Problem(403, "forbidden", "The account may not do this", f"It lacks the permission {permission}.")
+
+    check.permission = permission  # type: ignore[attr-defined]
+    return check
+
+
+def needs(permission: Permission) -> Any:
+    """For ``Annotated[Caller, needs(Permission.MANAGE_STOCK)]``."""
+    return Depends(permitted(permission))
 
 
 async def internal(request: Request) -> Caller:
@@ -154,5 +176,5 @@ async def internal(request: Request) -> Caller:
 
 CallerDep = Annotated[Caller, Depends(caller)]
 MemberDep = Annotated[Caller, Depends(member)]
-MerchandiserDep = Annotated[Caller, Depends(merchandiser)]
+MerchandiserDep = Annotated[Caller, needs(Permission.MANAGE_SHOP)]
 InternalDep = Annotated[Caller, Depends(internal)]

@@ -16,8 +16,9 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from transactional.platform import authentication
 from transactional.platform.core import Core, core
-from transactional.platform.errors import PROBLEM_JSON, PROBLEM_SCHEMA
+from transactional.platform.errors import PROBLEM_JSON, PROBLEM_SCHEMA, responses
 from transactional.platform.examples import EXAMPLE_PRODUCT_ID, name_products
+from transactional.platform.permissions import Permission
 
 _ASSETS = "/docs/assets"
 DESCRIPTION = """
@@ -39,11 +40,11 @@ _SCHEMES = {
 _SECURITY: dict[Any, list[dict[str, list[str]]]] = {
     authentication.caller: [{_TOKEN: []}, {}],
     authentication.member: [{_TOKEN: []}],
-    authentication.merchandiser: [{_TOKEN: []}, {_KEY: []}],
+    **{authentication.permitted(permission): [{_TOKEN: []}, {_KEY: []}] for permission in Permission},
     authentication.internal: [{_KEY: []}],
 }
 # Where a caller comes without a token to be given one; only what X-Session-Id names plays a part there.
-_SIGNING_IN = ("/auth/register", "/auth/login")
+_SIGNING_IN = ("/auth/register", "/auth/login", "/auth/login/second-factor", "/auth/openid/finish", "/oauth/token")
 _SHOPPER_HEADERS = [
     {
         "name": "X-Session-Id",
@@ -109,6 +110,16 @@ def _who_may_call(document: dict[str, Any], route: APIRoute) -> None:
                 operation["security"] = _SECURITY[dependency]
             if dependency in (authentication.caller, authentication.member):
                 operation["parameters"] = [*operation.get("parameters", ()), *_SHOPPER_HEADERS]
+        _what_may_be_wrong(operation, looks_at_caller=bool(asked))
+
+
+def _what_may_be_wrong(operation: dict[str, Any], *, looks_at_caller: bool) -> None:
+    """The answers that an operation has for what all of its kind have: a body that may be no JSON, headers that may be
+    malformed, a token that may be bad."""
+    found = operation["responses"]
+    wrong = {400, 401} if looks_at_caller else {400} if "requestBody" in operation else set()
+    described = {str(status): answer for status, answer in responses(*wrong).items() if status in wrong}
+    operation["responses"] = dict(sorted((described | found).items()))
 
 
 def serve_documentation(app: FastAPI, example_product: ExampleProduct) -> None:

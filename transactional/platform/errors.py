@@ -162,7 +162,7 @@ def install_error_handlers(app: FastAPI) -> None:
         return problem_response(unavailable("database_unavailable", "The database does not answer just now"))
 
 
-_HTTP_CODES = {413: ("too_large", "The body is too large")}
+_HTTP_CODES = {400: ("malformed_json", "The body is not valid JSON"), 413: ("too_large", "The body is too large")}
 _TITLES = {
     400: ("malformed_json", "The body is not valid JSON"),
     401: ("not_authenticated", "This needs a valid access token"),
@@ -171,6 +171,7 @@ _TITLES = {
     404: ("not_found", "There is no such thing"),
     409: ("conflict", "The request does not fit the present state"),
     413: ("too_large", "The body is too large"),
+    415: ("unsupported_media_type", "This kind of content is not taken"),
     422: ("invalid_request", "The request does not fit its schema"),
     429: ("rate_limited", "Too many requests"),
     503: ("unavailable", "A part that this needs does not answer just now"),

@@ -3,6 +3,8 @@
 A caller (user, else address) has a budget a minute. A worker takes a tenth of what is left at a time, at least one, so
 that workers share the budget and the last requests are counted exactly. When Redis is away each worker counts by itself:
 the limit is then per worker, and nobody is refused for Redis's sake.
+
+Logins, and whatever else proves who somebody is, have a smaller budget beside it, of the address: who guesses is nobody yet.
 """
 
 from __future__ import annotations
@@ -24,6 +26,13 @@ from transactional.platform.authentication import address_of, identity_of, is_in
 from transactional.platform.errors import Problem, problem_response
 from transactional.platform.routing import GATEWAY_WEBHOOKS
 
+LOGINS = (
+    "/api/v1/auth/login",  # and its second factor
+    "/api/v1/auth/password",
+    "/api/v1/oauth/token",
+    "/api/v1/users/second-factor",
+)
+"""Where secrets are asked for that somebody might guess, or letters sent."""
 WINDOW_SECONDS = 60
 LEASE_SHARE = 10
 _STORE_DEADLINE_SECONDS = 0.05
@@ -135,8 +144,10 @@ class RateLimitMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._limiter = RateLimiter(settings().rate_limit_per_minute)
+        self._logins = RateLimiter(settings().login_limit_per_minute)
         self._lifted = settings().simulation and settings().simulation_lifts_rate_limit
-        self._policy = f'"minute";q={self._limiter.limit};w={WINDOW_SECONDS}'.encode()
+        self._policy = _policy("minute", self._limiter)
+        self._policy_with_logins = self._policy + b", " + _policy("login", self._logins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # What gateways send is signed and must not wait: refusing it would cost as much as looking at the signature.
@@ -144,18 +155,24 @@ class RateLimitMiddleware:
         if scope["type"] != "http" or not path.startswith("/api/") or path.startswith(GATEWAY_WEBHOOKS):
             await self._app(scope, receive, send)
             return
-        caller = self._caller(scope)
+        caller, address = self._caller(scope)
         if caller is None:
             await self._app(scope, receive, send)
             return
-        verdict = await self._limiter.take(caller, scope["app"].state.core.store)
-        limit = f'"minute";r={verdict.remaining};t={verdict.reset}'.encode()
+        store = scope["app"].state.core.store
+        verdict, refusing = await self._limiter.take(caller, store), self._limiter
+        policy, limit = self._policy, b'"minute";r=%d;t=%d' % (verdict.remaining, verdict.reset)
+        if scope["method"] == "POST" and path.startswith(LOGINS):
+            policy = self._policy_with_logins
+            if verdict.allowed:
+                verdict, refusing = await self._logins.take(f"login:{address}", store), self._logins
+                limit += b', "login";r=%d;t=%d' % (verdict.remaining, verdict.reset)
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [
                     *message.get("headers", ()),
-                    (b"ratelimit-policy", self._policy),
+                    (b"ratelimit-policy", policy),
                     (b"ratelimit", limit),
                 ]
             await send(message)
@@ -166,14 +183,15 @@ class RateLimitMiddleware:
         refusal = Problem(
             429,
             "rate_limited",
-            "Too many requests",
-            f"At most {self._limiter.limit} requests a minute; the next window begins in {verdict.reset} s.",
+            "Too many requests" if refusing is self._limiter else "Too many attempts to log in",
+            f"At most {refusing.limit} requests a minute; the next window begins in {verdict.reset} s.",
             {"Retry-After": str(verdict.reset)},
         )
         await problem_response(refusal)(scope, receive, with_headers)
 
-    def _caller(self, scope: Scope) -> str | None:
-        """Whose budget a request counts against; None for those without a limit. A bad token counts for its address."""
+    def _caller(self, scope: Scope) -> tuple[str | None, str]:
+        """Whose budget a request counts against, None for those without a limit, and the address. A bad token counts for
+        its address."""
         authorization = internal_key = forwarded = None
         for name, value in scope["headers"]:
             if name == b"authorization":
@@ -182,12 +200,18 @@ class RateLimitMiddleware:
                 internal_key = value.decode("latin-1")
             elif name == b"x-forwarded-for":
                 forwarded = value.decode("latin-1")
+        peer = scope["client"][0] if scope.get("client") else ""
+        address = peer if forwarded is None else address_of(forwarded, peer)
         try:
             if self._lifted and is_internal(internal_key):
-                return None
+                return None, address
             identity = identity_of(authorization)
         except Problem:
             identity = None
         if identity is None:
-            return f"address:{address_of(forwarded, scope['client'][0] if scope.get('client') else '')}"
-        return None if self._lifted and identity.is_simulated else f"user:{identity.user_id}"
+            return f"address:{address}", address
+        return (None if self._lifted and identity.is_simulated else f"user:{identity.user_id}"), address
+
+
+def _policy(name: str, limiter: RateLimiter) -> bytes:
+    return b'"%s";q=%d;w=%d' % (name.encode(), limiter.limit, WINDOW_SECONDS)

@@ -13,6 +13,8 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 
 GATEWAY_WEBHOOKS = "/api/v1/payments/webhooks/"
 """Where payment gateways, and nobody else, send what they have to tell."""
+IMAGES_OF_A_PRODUCT = "/images"
+"""How the path ends to which images are uploaded: larger bodies than others are taken there."""
 
 _COPIED = [
     name

@@ -25,7 +25,7 @@ from lakefront.settings import settings
 from lakefront.telemetry import correlation_id, tracer
 from transactional.platform.access_log import AccessLog
 from transactional.platform.errors import CardNumberSent, Problem, card_number_refused, problem_response
-from transactional.platform.routing import GATEWAY_WEBHOOKS
+from transactional.platform.routing import GATEWAY_WEBHOOKS, IMAGES_OF_A_PRODUCT
 
 REQUESTS = Histogram(
     "lakefront_http_request_seconds",
@@ -37,6 +37,7 @@ UNHANDLED = Counter("lakefront_http_unhandled_errors", "Errors that nothing expe
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _KEPT_HEADERS = frozenset({b"x-session-id", b"x-correlation-id", b"idempotency-key"})
 MOST_BODY_BYTES = 4 * 1024 * 1024
+MOST_IMAGE_BYTES = 10 * 1024 * 1024
 _QUIET = ("/health/live", "/health/ready", "/metrics")
 log = structlog.get_logger(__name__)
 _propagator = TraceContextTextMapPropagator()
@@ -82,8 +83,8 @@ class TelemetryMiddleware:
             span = self._tracer.start_span(scope["method"], context=parent, kind=SpanKind.SERVER)
             span_token = context.attach(trace.set_span_in_context(span, parent))
         try:
-            if size is not None and size > MOST_BODY_BYTES:
-                await problem_response(_too_large())(scope, receive, observed)
+            if size is not None and size > MOST_BODY_BYTES and size > (most := _most_bytes(scope)):
+                await problem_response(_too_large(most))(scope, receive, observed)
             elif _head_holds_card_number(scope):
                 await problem_response(card_number_refused())(scope, receive, observed)
             else:
@@ -148,8 +149,12 @@ def _internal_error() -> Problem:
     return Problem(500, "internal_error", "Something went wrong here", "The error was logged by its correlation id.")
 
 
-def _too_large() -> Problem:
-    return Problem(413, "too_large", "The body is too large", f"At most {MOST_BODY_BYTES:,} bytes are taken.")
+def _most_bytes(scope: Scope) -> int:
+    return MOST_IMAGE_BYTES if scope["path"].endswith(IMAGES_OF_A_PRODUCT) else MOST_BODY_BYTES
+
+
+def _too_large(most: int) -> Problem:
+    return Problem(413, "too_large", "The body is too large", f"At most {most:,} bytes are taken.")
 
 
 def _head_holds_card_number(scope: Scope) -> bool:
@@ -166,7 +171,7 @@ def _read(scope: Scope, receive: Receive, size: int | None) -> Receive:
     """How the body is read: not at all, as it is, counted, and looked through for card numbers."""
     if size == 0:
         return receive
-    counted = receive if size is not None else _limited(receive)
+    counted = receive if size is not None else _limited(receive, _most_bytes(scope))
     # Gateways name transactions by numbers that look like cards'; what we keep of their news are our own ids.
     return counted if scope["path"].startswith(GATEWAY_WEBHOOKS) else _guarded(counted)
 
@@ -187,7 +192,7 @@ def _guarded(receive: Receive) -> Receive:
     return guarded
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, most: int) -> Receive:
     """Counts a body of unknown size while it arrives."""
     received = 0
 
@@ -195,7 +200,7 @@ def _limited(receive: Receive) -> Receive:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MOST_BODY_BYTES:
+        if received > most:
             raise HTTPException(413)
         return message
 

@@ -1,20 +1,22 @@
-"""Access tokens: JWT signed with Ed25519. A verified token is remembered until it ends, since checking costs 240 µs."""
+"""Access tokens: short JWTs signed with Ed25519 by the newest key of the ring, named by its ``kid``.
+
+A verified token is remembered until it ends, since checking costs 240 µs; a rotation forgets them all, and a session that
+was ended takes its tokens with it.
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from lakefront.secrets import secrets
+from transactional.platform import revocations
 from transactional.platform.errors import Problem
+from transactional.platform.signing_keys import Ring, ring
 
 ISSUER = "lakefront"
 _REMEMBERED = 20_000
@@ -34,18 +36,13 @@ class Identity:
     """Business time."""
     is_simulated: bool
     expires_at: float
-
-
-@lru_cache(maxsize=1)
-def _key() -> Ed25519PrivateKey:
-    key = load_pem_private_key(secrets().token_private_key.encode(), password=None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise TypeError("the token key must be an Ed25519 key")
-    return key
+    session: UUID | None = None
+    """The login that the token belongs to."""
 
 
 def sign(identity: Identity) -> str:
     """An access token for an identity, valid until its ``expires_at``."""
+    key = ring.now().signer(time.time())
     claims = {
         "iss": ISSUER,
         "sub": str(identity.user_id),
@@ -58,32 +55,38 @@ def sign(identity: Identity) -> str:
         "iat": int(time.time()),
         "exp": int(identity.expires_at),
     }
-    return jwt.encode(claims, _key(), algorithm="EdDSA")
-
-
-_verified: dict[str, Identity] = {}
+    if identity.session is not None:
+        claims["sid"] = str(identity.session)
+    return jwt.encode(claims, key.private, algorithm="EdDSA", headers={"kid": key.kid})
 
 
 def verify(token: str) -> Identity:
     """The identity of a valid access token. Raises Problem 401: token_expired or invalid_token."""
-    known = _verified.get(token)
+    keys = ring.now()
+    verified: dict[str, Identity] = keys.verified
+    known = verified.get(token)
     if known is None:
-        known = _checked(token)
-        if len(_verified) >= _REMEMBERED:  # the oldest tenth goes; dicts keep the order of insertion
-            for old in list(_verified)[: _REMEMBERED // 10]:
-                del _verified[old]
-        _verified[token] = known
+        known = _checked(token, keys)
+        if len(verified) >= _REMEMBERED:  # the oldest tenth goes; dicts keep the order of insertion
+            for old in list(verified)[: _REMEMBERED // 10]:
+                del verified[old]
+        verified[token] = known
     if known.expires_at <= time.time():
-        _verified.pop(token, None)
+        verified.pop(token, None)
         raise _expired()
+    if revocations.is_ended(known.session):
+        raise unauthorized("session_ended", "The session of this token was ended", "Log in again.")
     return known
 
 
-def _checked(token: str) -> Identity:
+def _checked(token: str, keys: Ring) -> Identity:
     try:
+        key = keys.verifier(jwt.get_unverified_header(token).get("kid"), time.time())
+        if key is None:
+            raise jwt.InvalidTokenError("the key is not, or no longer, one of ours")
         claims: dict[str, Any] = jwt.decode(
             token,
-            _key().public_key(),
+            key.public,
             algorithms=["EdDSA"],
             issuer=ISSUER,
             options={"require": ["exp", "sub", "iss"]},
@@ -97,6 +100,7 @@ def _checked(token: str) -> Identity:
             account_created_at=datetime.fromtimestamp(claims["since"], UTC),
             is_simulated=claims["sim"],
             expires_at=float(claims["exp"]),
+            session=UUID(claims["sid"]) if "sid" in claims else None,
         )
     except jwt.ExpiredSignatureError:
         raise _expired() from None
@@ -106,7 +110,7 @@ def _checked(token: str) -> Identity:
 
 def unauthorized(code: str, title: str, detail: str | None = None) -> Problem:
     """401 with the challenge that RFC 6750 asks for."""
-    challenge = f'Bearer error="{"invalid_token" if "token" in code else "invalid_request"}"'
+    challenge = f'Bearer error="{"invalid_token" if "token" in code or code == "session_ended" else "invalid_request"}"'
     return Problem(401, code, title, detail, {"WWW-Authenticate": challenge})
 
 

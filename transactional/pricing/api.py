@@ -45,7 +45,8 @@ async def get_quotes(
 
 @router.post("/changes", summary="Change many prices at once", responses=responses(401, 403, 404, 422))
 async def change_prices(body: ChangesRequest, core: CoreDep, caller: MerchandiserDep) -> ChangesAnswer:
-    """All or none; each within the limit around its base price."""
+    """All or none; each within the limit around its base price. The base price, which is the list price, may be changed
+    too."""
     return ChangesAnswer.model_validate({"items": await service.change_prices(core, caller.actor, body.changes)})
 
 

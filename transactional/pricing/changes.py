@@ -21,6 +21,7 @@ class NewPrice:
     """A price that a locked product is to have."""
 
     product: Row
+    """As it was locked, but for another base price where it gets one."""
     price: Decimal
     factor: float
     reason: Reason
@@ -57,6 +58,7 @@ async def set_prices(connection: Connection, new: Sequence[NewPrice], actor: str
         store.SET_PRICES,
         {
             "product_ids": [one.product["id"] for one in new],
+            "base_prices": [one.product["base_price"] for one in new],
             "prices": [one.price for one in new],
             "factors": [one.factor for one in new],
             "reasons": [one.reason for one in new],

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from lakefront.contracts.commerce import PriceChanged
+from lakefront.contracts.commerce import CurrencyPriceChanged, PriceChanged
 from lakefront.money import rounded
 from transactional.platform.outbox import Fact
 
@@ -38,4 +38,10 @@ def price_changed(
         proposal_id=proposal_id,
         model_version=model_version,
     )
+    return Fact(data, sequence=product["version"] + 1, occurred_at=now, source=SOURCE)
+
+
+def currency_price_changed(product: dict[str, Any], currency: str, price: Decimal | None, now: datetime) -> Fact:
+    """The product (as it was, locked) costs something else in a currency, or is converted again."""
+    data = CurrencyPriceChanged(product_id=product["id"], currency=currency, price=price)
     return Fact(data, sequence=product["version"] + 1, occurred_at=now, source=SOURCE)

@@ -46,17 +46,20 @@ class QuotesAnswer(BaseModel):
 
 
 class PriceChange(Strict):
-    """A new price, or the factor that the base price is multiplied with."""
+    """A new price, or the factor that the base price is multiplied with. With another base price alone, that is charged."""
 
     product_id: UUID
+    base_price: RequestedAmount | None = Field(None, description="The list price from now on.")
     price: Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=4)] | None = None
     factor: Factor | None = None
     reason: Literal["demand", "exploration", "manual"] = "manual"
 
     @model_validator(mode="after")
     def _one_way(self) -> PriceChange:
-        if (self.price is None) == (self.factor is None):
+        if self.price is not None and self.factor is not None:
             raise ValueError("name either a price or a factor")
+        if self.price is None and self.factor is None and self.base_price is None:
+            raise ValueError("name a price, a factor or a base price")
         return self
 
 

@@ -18,9 +18,11 @@ from lakefront.money import decimals, money_text, rounded
 from transactional.platform.amounts import fits
 from transactional.platform.core import Core
 from transactional.platform.errors import Problem, not_found
+from transactional.platform.outbox import tell
 from transactional.platform.query import Row, first, jsonb, rows
 from transactional.pricing import store
 from transactional.pricing.changes import NewPrice, lock_products, set_prices
+from transactional.pricing.events import currency_price_changed
 from transactional.pricing.rules import change, factor_within_limit, price_for, within_limit
 from transactional.pricing.schemas import NewProposal, PriceChange
 
@@ -72,11 +74,19 @@ async def change_prices(core: Core, actor: str, asked: list[PriceChange]) -> lis
 
 
 def _new_price(product: Row, asked: PriceChange, limit: float) -> NewPrice:
+    currency = product["currency"]
+    if asked.base_price is not None:
+        if not fits(asked.base_price, currency):
+            detail = f"{currency} has {decimals(currency)} decimals."
+            raise Problem(422, "too_many_decimals", "This cannot be paid in its currency", detail)
+        product = product | {"base_price": asked.base_price}
     base: Decimal = product["base_price"]
+    if asked.price is None and asked.factor is None:
+        return NewPrice(product, rounded(base, currency), 1.0, asked.reason)
     if asked.factor is not None:
-        return NewPrice(product, price_for(base, asked.factor, product["currency"], limit), asked.factor, asked.reason)
-    assert asked.price is not None, "the request's schema asks for one of both"
-    price = rounded(asked.price, product["currency"])
+        return NewPrice(product, price_for(base, asked.factor, currency, limit), asked.factor, asked.reason)
+    assert asked.price is not None, "the request's schema asks for one of them"
+    price = rounded(asked.price, currency)
     return NewPrice(product, price, float(price / base) if base else 1.0, asked.reason)
 
 
@@ -214,21 +224,29 @@ async def set_currency_price(core: Core, actor: str, product_id: UUID, currency:
     if not fits(price, currency):
         detail = f"{currency} has {decimals(currency)} decimals."
         raise Problem(422, "too_many_decimals", "This cannot be paid in its currency", detail)
-    parameters = {"product_id": product_id, "currency": currency, "price": price, "actor": actor}
-    async with core.db.connection() as connection:
-        if await first(connection, store.SET_CURRENCY_PRICE, {**parameters, "now": core.clock.now()}) is None:
-            if not await first(connection, store.PRODUCT_EXISTS, parameters):
-                raise not_found("product", product_id)
+    now = core.clock.now()
+    parameters = {"product_id": product_id, "currency": currency, "price": price, "actor": actor, "now": now}
+    async with core.db.transaction() as connection:
+        product = await first(connection, store.LOCK_PRODUCT, parameters)
+        if product is None:
+            raise not_found("product", product_id)
+        if product["currency"] == currency:
             raise Problem(
                 409, "own_currency", "This is the product's own currency", "Use POST /api/v1/pricing/changes."
             )
+        await connection.execute(store.SET_CURRENCY_PRICE, parameters)
+        await tell(connection, [currency_price_changed(product, currency, price, now)])
     return {"product_id": product_id, "currency": currency, "price": money_text(price, currency)}
 
 
 async def remove_currency_price(core: Core, product_id: UUID, currency: str) -> None:
     """From now on the product's own price is converted. Removing it twice changes nothing."""
-    async with core.db.connection() as connection:
-        await connection.execute(store.REMOVE_CURRENCY_PRICE, {"product_id": product_id, "currency": currency})
+    now = core.clock.now()
+    parameters = {"product_id": product_id, "currency": currency, "now": now}
+    async with core.db.transaction() as connection:
+        product = await first(connection, store.LOCK_PRODUCT, parameters)
+        if product is not None and await first(connection, store.REMOVE_CURRENCY_PRICE, parameters):
+            await tell(connection, [currency_price_changed(product, currency, None, now)])
 
 
 def _cursor(*parts: str) -> str:

@@ -9,21 +9,22 @@ SELECT id, base_price, price, price_factor, price_proposal_id, currency FROM pro
 
 LOCK_PRODUCTS = """
 SELECT id, base_price, price, price_factor, currency, version FROM products
- WHERE id = ANY(%(product_ids)s) ORDER BY id FOR UPDATE
+ WHERE id = ANY(%(product_ids)s) AND NOT has_variants ORDER BY id FOR UPDATE
 """
 
 # New prices of locked products, their audit and their events, in one statement. The versions are those that the
 # events carry.
 SET_PRICES = """
 WITH new AS (
-    SELECT * FROM unnest(%(product_ids)s::uuid[], %(prices)s::numeric[], %(factors)s::double precision[],
-                         %(reasons)s::text[], %(proposal_ids)s::uuid[], %(versions)s::bigint[])
-        AS t (product_id, price, factor, reason, proposal_id, version)
+    SELECT * FROM unnest(%(product_ids)s::uuid[], %(base_prices)s::numeric[], %(prices)s::numeric[],
+                         %(factors)s::double precision[], %(reasons)s::text[], %(proposal_ids)s::uuid[],
+                         %(versions)s::bigint[])
+        AS t (product_id, base_price, price, factor, reason, proposal_id, version)
 ), changed AS (
-    UPDATE products p SET price = n.price, price_factor = n.factor, price_proposal_id = n.proposal_id,
-           version = n.version, updated_at = %(now)s
+    UPDATE products p SET base_price = n.base_price, price = n.price, price_factor = n.factor,
+           price_proposal_id = n.proposal_id, version = n.version, updated_at = %(now)s
       FROM new n WHERE p.id = n.product_id
-    RETURNING p.id, p.base_price, n.price, n.factor, n.reason, n.proposal_id, n.version
+    RETURNING p.id, n.base_price, n.price, n.factor, n.reason, n.proposal_id, n.version
 ), history AS (
     INSERT INTO price_history (product_id, valid_from, version, base_price, price, factor, reason, proposal_id, actor)
     SELECT id, %(now)s, version, base_price, price, factor, reason, proposal_id, %(actor)s FROM changed
@@ -72,14 +73,17 @@ SELECT h.valid_from, h.version, h.base_price, h.price, h.factor, h.reason, h.pro
  ORDER BY h.version DESC LIMIT %(limit)s
 """
 
-# A price for another currency; none for the product's own, which is changed elsewhere.
+LOCK_PRODUCT = "SELECT id, currency, version FROM products WHERE id = %(product_id)s FOR UPDATE"
+
+# Of a locked product; the version is the one that the event carries.
 SET_CURRENCY_PRICE = """
+WITH raised AS (
+    UPDATE products SET version = version + 1, updated_at = %(now)s WHERE id = %(product_id)s RETURNING id
+)
 INSERT INTO product_prices (product_id, currency, price, updated_by, updated_at)
-SELECT id, %(currency)s, %(price)s, %(actor)s, %(now)s FROM products
- WHERE id = %(product_id)s AND currency <> %(currency)s
+SELECT id, %(currency)s, %(price)s, %(actor)s, %(now)s FROM raised
 ON CONFLICT (product_id, currency) DO UPDATE
    SET price = excluded.price, updated_by = excluded.updated_by, updated_at = excluded.updated_at
-RETURNING price
 """
 
 # Asked for only where somebody pays in another currency than the products'.
@@ -87,6 +91,12 @@ PRICES_IN = """
 SELECT product_id, price FROM product_prices WHERE product_id = ANY(%(product_ids)s) AND currency = %(currency)s
 """
 
-REMOVE_CURRENCY_PRICE = "DELETE FROM product_prices WHERE product_id = %(product_id)s AND currency = %(currency)s"
+# Of a locked product; nothing changes where there is no such price.
+REMOVE_CURRENCY_PRICE = """
+WITH removed AS (
+    DELETE FROM product_prices WHERE product_id = %(product_id)s AND currency = %(currency)s RETURNING product_id
+)
+UPDATE products p SET version = p.version + 1, updated_at = %(now)s FROM removed r WHERE p.id = r.product_id RETURNING p.id
+"""
 
 PRODUCT_EXISTS = "SELECT 1 AS found FROM products WHERE id = %(product_id)s"

@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 class Card:
     """A product's card as JSON; ``body`` is None where there is no such active product."""
 
+    product_id: str
+    """Whose card it is: a variant is shown as its product."""
     body: bytes | None
     is_in_stock: bool
     expires: float
@@ -55,8 +57,8 @@ class Cards:
             rows = await (await connection.execute(store.CARDS, {"product_ids": list(product_ids)})).fetchall()
         if len(self._cards) > _MOST_CARDS:
             self._cards.clear()
-        self._cards.update(dict.fromkeys(product_ids, Card(None, False, expires)))
-        self._cards.update({row[0]: Card(row[1].encode(), row[2], expires) for row in rows})
+        self._cards.update({product_id: Card(product_id, None, False, expires) for product_id in product_ids})
+        self._cards.update({row[0]: Card(row[1], row[2].encode(), row[3], expires) for row in rows})
 
     def clear(self) -> None:
         self._cards.clear()

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from transactional.catalogue.schemas import ShownImage
+
 EXAMPLE: dict[str, Any] = {
     "decision_id": "01935a3e-7c1f-7e0a-9a53-2f6d6a0c4b11",
     "items": [
@@ -15,6 +17,8 @@ EXAMPLE: dict[str, Any] = {
             "title": "Enamel kettle, 1.5 l",
             "price": "39.90",
             "currency": "USD",
+            "has_variants": False,
+            "image": None,
         }
     ],
     "metadata": {
@@ -33,6 +37,9 @@ class ProductCard(BaseModel):
     title: str
     price: str
     currency: str
+    has_variants: bool
+    """Shown at the price of its cheapest variant; one must be chosen."""
+    image: ShownImage | None
 
 
 class RecommendationMetadata(BaseModel):

@@ -40,17 +40,19 @@ async def recommend(core: Core, caller: Caller, limit: int, surface: str, produc
     found = await cards.of(core.db, asked)
     if product_id is not None and found[str(product_id)].body is None:
         raise not_found("product", product_id)
-    shown = showable(candidates, found)[:limit]
+    here = found[str(product_id)].product_id if product_id else None
+    shown = [product for product in showable(candidates, found) if product != here][:limit]
     core.log_decision(served(caller, surface, chosen, shown), now)
-    return _answer(chosen, [found[product].body for product in shown])
+    bodies = {card.product_id: card.body for card in found.values()}
+    return _answer(chosen, [bodies[product] for product in shown])
 
 
 def showable(candidates: Sequence[str], found: Mapping[str, Card]) -> list[str]:
-    """Products on offer in their order, but those that are sold out last."""
-    there = [product for product in candidates if found[product].body is not None]
+    """Products on offer in their order, each once, but those that are sold out last."""
+    there = {found[product].product_id: found[product] for product in candidates if found[product].body is not None}
     return [
-        *(product for product in there if found[product].is_in_stock),
-        *(product for product in there if not found[product].is_in_stock),
+        *(product for product, card in there.items() if card.is_in_stock),
+        *(product for product, card in there.items() if not card.is_in_stock),
     ]
 
 

@@ -16,6 +16,7 @@ from lakefront.bus import COMMERCE, PACK_LIMIT, Bus, BusError, Pack
 from transactional.platform.database import Connection
 from transactional.relay import store
 from transactional.relay.bronze import Bronze
+from transactional.relay.telling import Teller
 
 NUMBER_LIMIT = 20_000
 PUBLISH_LIMIT = 1_000
@@ -51,11 +52,19 @@ class Relay:
     """The work on one PostgreSQL session; its advisory locks make it the only relay of the partitions it holds."""
 
     def __init__(
-        self, connection: Connection, bus: Bus, bronze: Bronze, *, partitions: int, poll_seconds: float
+        self,
+        connection: Connection,
+        bus: Bus,
+        bronze: Bronze,
+        *,
+        partitions: int,
+        poll_seconds: float,
+        teller: Teller | None = None,
     ) -> None:
         self._connection = connection
         self._bus = bus
         self._bronze = bronze
+        self._teller = teller
         self._partitions = range(partitions)
         self._poll_seconds = poll_seconds
         self._held: set[int] = set()
@@ -88,11 +97,15 @@ class Relay:
             await self._follow_bronze()
         if self._bus_check.is_due():
             await self._check_bus()
-        if await store.number(self._connection, self._held, NUMBER_LIMIT):
+        looked_at = time.time()
+        numbered = await store.number(self._connection, self._held, NUMBER_LIMIT)
+        if numbered:
             self._has_backlog = True
-        if not self._has_backlog:
-            return False
-        self._has_backlog = await self._publish() > 0
+        if self._has_backlog:
+            self._has_backlog = await self._publish() > 0
+        if self._teller is not None:
+            await self._teller.flush()
+            await self._teller.beat(looked_at, self._held, numbered < NUMBER_LIMIT)
         return self._has_backlog
 
     async def _take_locks(self) -> None:
@@ -121,6 +134,8 @@ class Relay:
             ]
         )
         self._publish_limit = min(PUBLISH_LIMIT, self._publish_limit * 2)
+        if self._teller is not None:
+            await self._teller.published(row.payload for row in rows)
         await store.published(self._connection, {row.partition: row.last_position for row in rows})
         return sum(row.count for row in rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from psycopg.rows import class_row
 
@@ -88,6 +89,14 @@ _PROGRESS = """
 SELECT partition, numbered, published, committed, bus_generation FROM relay_progress
 WHERE partition = ANY(%s) ORDER BY partition"""
 
+_PARENTS = "SELECT id::text, parent_id::text FROM products WHERE id = ANY(%s::uuid[]) AND parent_id IS NOT NULL"
+
+# Every soft reservation lasts equally long, so that the latest ones are those that end last.
+_HELD = """
+SELECT product_id::text, max(expires_at) FROM reservations
+WHERE level = 'soft' AND expires_at > (SELECT max(expires_at) FROM reservations WHERE level = 'soft') - %s::interval
+GROUP BY product_id"""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -163,3 +172,13 @@ async def progress(connection: Connection, partitions: Collection[int]) -> list[
     async with connection.cursor(row_factory=class_row(Progress)) as cursor:
         await cursor.execute(_PROGRESS, [list(partitions)])
         return await cursor.fetchall()
+
+
+async def parents(connection: Connection, product_ids: Collection[str]) -> dict[str, str]:
+    """Of those that are variants, whose."""
+    return dict(await (await connection.execute(_PARENTS, [list(product_ids)])).fetchall())
+
+
+async def held_in_carts(connection: Connection, overlap: timedelta) -> dict[str, datetime]:
+    """Products of which carts took something lately, or took it anew, and how long they hold it."""
+    return dict(await (await connection.execute(_HELD, [overlap])).fetchall())

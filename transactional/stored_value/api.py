@@ -7,9 +7,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header
 
-from transactional.platform.authentication import CallerDep, MemberDep, MerchandiserDep
+from transactional.platform.authentication import Caller, CallerDep, MemberDep, needs
 from transactional.platform.core import CoreDep
 from transactional.platform.errors import responses
+from transactional.platform.permissions import Permission
 from transactional.stored_value import service
 from transactional.stored_value.schemas import (
     BalanceAnswer,
@@ -32,7 +33,10 @@ IdempotencyKey = Annotated[
 
 @router.post("/gift-cards", status_code=201, summary="Issue a gift card", responses=responses(401, 403, 422))
 async def issue_gift_card(
-    body: NewGiftCard, core: CoreDep, caller: MerchandiserDep, idempotency_key: IdempotencyKey = None
+    body: NewGiftCard,
+    core: CoreDep,
+    caller: Annotated[Caller, needs(Permission.ISSUE_STORED_VALUE)],
+    idempotency_key: IdempotencyKey = None,
 ) -> IssuedGiftCard:
     """Its code is told in this answer and kept nowhere; only the same `Idempotency-Key` tells it again."""
     return IssuedGiftCard.model_validate(await service.issue_card(core, caller.actor, body, idempotency_key))
@@ -44,12 +48,16 @@ async def gift_card_balance(body: BalanceRequest, core: CoreDep, _: CallerDep) -
 
 
 @router.get("/gift-cards/{gift_card_id}", summary="A gift card with its ledger", responses=responses(401, 403, 404))
-async def get_gift_card(gift_card_id: UUID, core: CoreDep, _: MerchandiserDep) -> GiftCardDetail:
+async def get_gift_card(
+    gift_card_id: UUID, core: CoreDep, _: Annotated[Caller, needs(Permission.ISSUE_STORED_VALUE)]
+) -> GiftCardDetail:
     return GiftCardDetail.model_validate(await service.card_of(core, gift_card_id))
 
 
 @router.post("/gift-cards/{gift_card_id}/end", summary="End a gift card", responses=responses(401, 403, 404))
-async def end_gift_card(gift_card_id: UUID, core: CoreDep, _: MerchandiserDep) -> GiftCardAnswer:
+async def end_gift_card(
+    gift_card_id: UUID, core: CoreDep, _: Annotated[Caller, needs(Permission.ISSUE_STORED_VALUE)]
+) -> GiftCardAnswer:
     """Nothing more is paid from it; what orders hold of it stays theirs. Ending it twice changes nothing."""
     return GiftCardAnswer.model_validate(await service.end(core, gift_card_id))
 
@@ -58,7 +66,10 @@ async def end_gift_card(gift_card_id: UUID, core: CoreDep, _: MerchandiserDep) -
     "/store-credit", status_code=201, summary="Give an account credit", responses=responses(401, 403, 404, 422)
 )
 async def issue_store_credit(
-    body: NewStoreCredit, core: CoreDep, caller: MerchandiserDep, idempotency_key: IdempotencyKey = None
+    body: NewStoreCredit,
+    core: CoreDep,
+    caller: Annotated[Caller, needs(Permission.ISSUE_STORED_VALUE)],
+    idempotency_key: IdempotencyKey = None,
 ) -> StoreCreditAnswer:
     """It joins what the account has in that currency."""
     return StoreCreditAnswer.model_validate(await service.issue_credit(core, caller.actor, body, idempotency_key))

@@ -1,10 +1,11 @@
 -- When which price was in force. A product's listing carries its price too, so that a product whose price never changed has
--- one; of several versions at one moment the last counts. The first known price also holds before it.
+-- one; a later change of its description says the price of then, and nothing of why it is so. Of several versions at one
+-- moment the last counts. The first known price also holds before it.
 with versions as (
     select product_id, occurred_at, sequence, base_price, price, reason, 1 as precedence
     from {{ ref('stg_prices') }}
     union all
-    select product_id, occurred_at, sequence, base_price, price, 'listing' as reason, 0 as precedence
+    select product_id, occurred_at, sequence, base_price, price, null as reason, 0 as precedence
     from {{ ref('stg_products') }}
 ),
 
@@ -23,7 +24,9 @@ select
     product_id,
     in_force.base_price as base_price,
     in_force.price as price,
-    in_force.reason = 'exploration' as is_exploration,
+    coalesce(
+        last_value(in_force.reason ignore nulls) over (partition by product_id order by occurred_at) = 'exploration', false
+    ) as is_exploration,
     case
         when row_number() over (partition by product_id order by occurred_at) = 1 then timestamptz '1970-01-01 00:00:00Z'
         else occurred_at

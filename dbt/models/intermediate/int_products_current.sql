@@ -6,6 +6,7 @@ select
     arg_max(category_path, sequence) as category_path,
     -- inside a struct, since arg_max passes over nulls and a brand may have been taken away
     arg_max({'brand': brand}, sequence).brand as brand,
-    arg_max(currency, sequence) as currency
+    arg_max(currency, sequence) as currency,
+    arg_max(status, sequence) as status
 from {{ ref('stg_products') }}
 group by product_id

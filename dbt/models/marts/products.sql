@@ -37,7 +37,7 @@ select
     products.currency,
     prices.base_price,
     prices.price,
-    coalesce(stock.available, 0) as available,
+    case when products.status = 'active' then coalesce(stock.available, 0) else 0 end as available,
     coalesce(recent.views, 0) as views_30d,
     coalesce(recent.units, 0) as units_30d,
     coalesce(recent.revenue, 0) as revenue_30d

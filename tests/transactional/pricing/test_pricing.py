@@ -133,3 +133,57 @@ async def test_the_store_being_down_leaves_the_price_as_it_is(shop, create_produ
 class _Down:
     async def price_factors(self, product_ids):
         return PriceFactors({}, "store_down", 50.0)
+
+
+async def test_a_price_in_another_currency_is_an_event_of_the_product(shop, client, internal, create_product):
+    product = await create_product(price="10.00", currency="USD")
+    url = f"/api/v1/pricing/products/{product['product_id']}/currencies/JPY"
+    assert (await client.put(url, json={"price": "1500"}, headers=internal)).status_code == 200
+    assert (await client.delete(url, headers=internal)).status_code == 204
+    assert (await client.delete(url, headers=internal)).status_code == 204  # nothing changes, nothing is told
+    told = [
+        (fact["sequence"], fact["data"]["currency"], fact["data"]["price"])
+        for fact in await shop.facts(product["product_id"])
+        if fact["event_type"] == "pricing.currency_price.changed.v1"
+    ]
+    assert told == [(3, "JPY", "1500"), (4, "JPY", None)]
+
+
+async def test_another_list_price_is_charged_and_the_limit_is_measured_from_it(shop, create_product, internal):
+    url = "/api/v1/pricing/changes"
+    product, other = await create_product(price="10.00"), await create_product(price="10.00")
+    changes = [
+        {"product_id": product["product_id"], "base_price": "30.00"},
+        {"product_id": other["product_id"], "base_price": "20", "factor": 0.9},
+    ]
+    answer = await shop.client.post(url, json={"changes": changes}, headers=internal)
+    assert [item["price"] for item in answer.json()["items"]] == ["30.00", "18.00"]
+    quoted = await price(shop, product)
+    assert (quoted["price"], quoted["base_price"], quoted["factor"]) == ("30.00", "30.00", 1.0)
+    quoted = await price(shop, other)
+    assert (quoted["price"], quoted["base_price"], quoted["factor"]) == ("18.00", "20.00", 0.9)
+    told = (await shop.facts(product["product_id"]))[-1]["data"]
+    assert (told["base_price"], told["previous_price"], told["price"]) == ("30.00", "10.00", "30.00")
+    history = await shop.client.get(f"/api/v1/pricing/products/{product['product_id']}/history", headers=internal)
+    assert [(one["base_price"], one["price"]) for one in history.json()["items"]] == [
+        ("30.00", "30.00"), ("10.00", "10.00"),
+    ]  # fmt: skip
+    for fields, code in (
+        ({"base_price": "50.00", "price": "30.00"}, "price_beyond_limit"),
+        ({"base_price": "1.005"}, "too_many_decimals"),
+        ({}, "invalid_request"),
+    ):
+        change = {"product_id": product["product_id"], **fields}
+        refused = await shop.client.post(url, json={"changes": [change]}, headers=internal)
+        assert (refused.status_code, refused.json()["code"]) == (422, code)
+    assert (await price(shop, product))["price"] == "30.00"
+
+
+async def test_a_variants_list_price_is_that_of_its_product_where_it_is_the_cheapest(shop, create_product, internal):
+    stem = new_id().hex[-10:]
+    variants = [{"sku": f"{stem}-{one}", "options": {"size": one}, "price": p} for one, p in (("M", "10"), ("L", "12"))]
+    made = await create_product(variants=variants)
+    changes = [{"product_id": made["variants"][0]["variant_id"], "base_price": "15.00"}]
+    assert (await shop.client.post("/api/v1/pricing/changes", json={"changes": changes}, headers=internal)).is_success
+    page = (await shop.client.get(f"/api/v1/products/{made['product_id']}")).json()
+    assert (page["price"], page["base_price"]) == ("12.00", "12.00")

@@ -53,10 +53,47 @@ async def test_a_stranger_is_shown_popular_products_with_their_prices(client, gu
     for product in offered:
         assert by_id[product["product_id"]] == {
             "product_id": product["product_id"], "title": product["title"], "price": product["price"], "currency": "USD",
+            "has_variants": False, "image": None,
         }  # fmt: skip
     order = list(by_id)
     if sold_out["product_id"] in by_id:
         assert all(order.index(product["product_id"]) < order.index(sold_out["product_id"]) for product in offered)
+
+
+async def test_a_product_is_shown_once_whichever_of_its_variants_is_liked(shop, guest, create_product):
+    stem = new_id().hex[-10:]
+    variants = [
+        {"sku": f"{stem}-{size}", "options": {"size": size}, "price": price, "stock": {"main": stock}}
+        for size, price, stock in (("M", "49.00", 900), ("L", "52.00", 900), ("XL", "40.00", 0))
+    ]
+    made = await create_product(variants=variants)
+    medium, large, _ = (one["variant_id"] for one in made["variants"])
+    shop.judge("allow")
+    items = [{"product_id": one, "quantity": 800} for one in (medium, large)]
+    bought = await shop.order(guest, made, items=items)
+    assert bought.status_code == 201, bought.text
+    body = (await shop.client.get(URL, params={"limit": 50}, headers=guest)).json()
+    (card,) = [item for item in body["items"] if item["product_id"] in (made["product_id"], medium, large)]
+    assert (card["product_id"], card["price"], card["has_variants"]) == (made["product_id"], "40.00", True)
+    assert body["items"][0] == card  # what two of its variants sold counts as one
+    for own in (made["product_id"], large):
+        beside = (await shop.client.get(URL, params={"limit": 50, "product_id": own}, headers=guest)).json()
+        assert beside["items"], "others are shown"
+        assert made["product_id"] not in {item["product_id"] for item in beside["items"]}
+
+
+async def test_a_product_is_in_stock_while_one_of_its_variants_is(shop, create_product):
+    async def card(**stock):
+        stem = new_id().hex[-10:]
+        variants = [
+            {"sku": f"{stem}-{size}", "options": {"size": size}, "stock": {"main": units}}
+            for size, units in stock.items()
+        ]
+        made = await create_product(variants=variants)
+        return (await cards.of(shop.core.db, [made["product_id"]]))[made["product_id"]]
+
+    assert (await card(M=0, L=3)).is_in_stock
+    assert not (await card(M=0, L=0)).is_in_stock
 
 
 async def test_products_that_are_withdrawn_are_not_shown(app, client, guest, products):

@@ -280,9 +280,13 @@ async def test_too_far_ahead_of_bronze_the_rest_waits_in_the_database(house: Hou
     assert await house.bus.last_position(0) == 20
 
 
-async def test_a_session_that_ends_is_replaced(house: House) -> None:
+async def test_a_session_that_ends_is_replaced(house: House, store_url: str) -> None:
     chosen = Settings(
-        database_url=house.database_url, bus_url=house.bus_url, lake_url=house.lake_uri, bus_partitions=PARTITIONS
+        database_url=house.database_url,
+        bus_url=house.bus_url,
+        store_url=store_url,
+        lake_url=house.lake_uri,
+        bus_partitions=PARTITIONS,
     )
     stopping = asyncio.Event()
     serving = asyncio.create_task(serve(chosen, stopping))

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from lakefront.money import line_total, rounded
+from transactional.catalogue.variants import check_variants, own_id, require_variants
 from transactional.inventory.allocation import best
 from transactional.inventory.errors import OutOfStock, UnknownProducts
 from transactional.orders.checkout import store
@@ -31,7 +32,7 @@ from transactional.orders.errors import (
 from transactional.orders.schemas import Item, Purchase
 from transactional.platform.authentication import Caller
 from transactional.platform.database import Connection
-from transactional.platform.errors import Problem, not_found
+from transactional.platform.errors import not_found
 from transactional.platform.query import Row, rows
 from transactional.pricing.currencies import prices_in
 from transactional.promotions import service as promotions
@@ -60,15 +61,15 @@ def scope_of(caller: Caller) -> str:
 
 
 async def asked_items(connection: Connection, items: list[Item]) -> Asked:
-    """Two lines of one product are one; their units are summed."""
+    """Two lines of one product are one; their units are summed. Raises UnknownVariant."""
     quantities: dict[UUID, int] = defaultdict(int)
     expected: dict[UUID, set[Decimal]] = defaultdict(set)
     for item in items:
-        if item.variant_id not in (None, item.product_id):
-            raise Problem(422, "unknown_variant", "There is no such variant", f"{item.product_id} has no variants.")
-        quantities[item.product_id] += item.quantity
+        sold_id = own_id(item.product_id, item.variant_id)
+        quantities[sold_id] += item.quantity
         if item.price is not None:
-            expected[item.product_id].add(item.price)
+            expected[sold_id].add(item.price)
+    await check_variants(connection, ((item.product_id, item.variant_id) for item in items))
     return Asked(
         dict(quantities), dict(expected), await rows(connection, store.PRODUCTS, {"product_ids": list(quantities)})
     )
@@ -90,14 +91,15 @@ async def asked_cart(connection: Connection, cart_id: UUID, caller: Caller) -> A
 async def quote(
     connection: Connection, tariffs: Tariffs, caller: Caller, asked: Asked, terms: Purchase, now: datetime
 ) -> Quote:
-    """What the order costs now. Raises UnknownProducts, MixedCurrencies, CurrencyNotAvailable, PriceChanged, OutOfStock,
-    CouponNotValid, ShippingNotAvailable, RegionNeeded, GiftCardNotValid, TotalChanged."""
+    """What the order costs now. Raises UnknownProducts, VariantRequired, MixedCurrencies, CurrencyNotAvailable,
+    PriceChanged, OutOfStock, CouponNotValid, ShippingNotAvailable, RegionNeeded, GiftCardNotValid, TotalChanged."""
     destination = destination_of(caller, terms)
     found = asked.products
     for row in found:
         wanted = asked.quantities[row["product_id"]]
         row["warehouse"], row["available"] = best(row["warehouses"], wanted, destination.country, destination.region)
     if missing := asked.quantities.keys() - {row["product_id"] for row in found}:
+        await require_variants(connection, missing)
         raise UnknownProducts(missing)
     currency = await _price(connection, tariffs, found, terms.currency)
     short = [row for row in found if row["available"] < asked.quantities[row["product_id"]]]

@@ -21,7 +21,11 @@ SELECT c.version, i.product_id AS asked_product_id, i.quantity, q.*
  ORDER BY i.id
 """
 
-PRODUCTS = "SELECT * FROM quotable_products WHERE product_id = ANY(%(product_ids)s)"
+# In the order in which they were asked for, which is that of the order's lines.
+PRODUCTS = """
+SELECT * FROM quotable_products WHERE product_id = ANY(%(product_ids)s)
+ ORDER BY array_position(%(product_ids)s::uuid[], product_id)
+"""
 
 
 # The first commit: order, lines, payment, hard reservation, saga with its idempotency key, history and events, in one

@@ -1,0 +1,262 @@
+"""The import of a catalogue file: what becomes a product, what a bad row is told, and that a second run changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from lakefront.ids import new_id
+from transactional.importers.catalogue import import_catalogue
+from transactional.importers.catalogue_rows import BadFile
+from transactional.importers.command import app
+
+DATA = Path(os.environ.get("LAKEFRONT_TEST_DATA") or Path(__file__).resolve().parents[4] / "shared" / "data")
+
+
+def lines(tmp_path: Path, *rows: str) -> Path:
+    path = tmp_path / "catalogue.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+async def test_good_rows_are_kept_and_bad_ones_told(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(
+        tmp_path,
+        "Article,Name,Price,Colour,Euro,Here",
+        f"{mark}-1,Kettle,39.90,blue,35.00,7",
+        f"{mark}-2,,5.00,,,",
+        f"{mark}-3,Pan,dear,,,",
+        f"{mark}-1,Kettle again,1.00,,,",
+        f"{mark}-4,Pot,12.00,,,",
+    )
+    mapped = [
+        "sku=Article",
+        "title=Name",
+        "price=Price",
+        "attributes.colour=Colour",
+        "prices.EUR=Euro",
+        "stock.main=Here",
+    ]
+    outcome = await import_catalogue(shop.core.db, path, mapped, [f"category=import-{mark}/kitchen"])
+    assert (outcome.rows, outcome.listed, outcome.known) == (5, 2, 0)
+    assert [number for number, _ in outcome.bad] == [3, 4, 5]
+    assert outcome.bad[0][1] == "title: is missing"
+    assert outcome.bad[1][1].startswith("price: ")
+    assert outcome.bad[2][1] == f"sku: {mark}-1 stands in line 2 already"
+    found = await shop.client.get("/api/v1/products", params={"category": f"import-{mark}", "sort": "price"})
+    assert [(one["sku"], one["price"], one["in_stock"]) for one in found.json()["items"]] == [
+        (f"{mark}-4", "12.00", False),
+        (f"{mark}-1", "39.90", True),
+    ]
+    kettle = found.json()["items"][1]["product_id"]
+    page = (await shop.client.get(f"/api/v1/products/{kettle}")).json()
+    assert (page["attributes"], page["variants"][0]["prices"], page["available"]) == (
+        {"colour": "blue"}, {"EUR": "35.00"}, 7,
+    )  # fmt: skip
+    assert [fact["event_type"] for fact in await shop.facts(kettle)] == [
+        "catalogue.product.listed.v1",
+        "pricing.price.changed.v1",
+    ]
+    again = await import_catalogue(shop.core.db, path, mapped, [f"category=import-{mark}/kitchen"])
+    assert (again.listed, again.known, len(again.bad)) == (0, 2, 3)
+    assert await shop.ledger({"sku": f"{mark}-1"}) == 7
+
+
+async def test_the_first_filled_column_counts(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = tmp_path / "catalogue.parquet"
+    table = {"sku": [f"{mark}-1", f"{mark}-2"], "title": ["a", "b"], "long": [" ", "Long."], "short": ["Short.", "x"]}
+    pq.write_table(pa.table(table), path)
+    fixed = [f"category=import-{mark}", "price=1.00", "tags=new,sale"]
+    outcome = await import_catalogue(shop.core.db, path, ["description=long|short"], fixed)
+    assert (outcome.listed, outcome.bad) == (2, [])
+    found = await shop.sql("SELECT description, tags FROM products WHERE sku LIKE %s ORDER BY sku", f"{mark}%")
+    assert found == [("Short.", ["new", "sale"]), ("Long.", ["new", "sale"])]
+
+
+@pytest.mark.parametrize(
+    ("mapped", "fixed", "said"),
+    [
+        (["sku=Nowhere"], [], "the file has no column Nowhere"),
+        (["colour=Name"], [], "is no FIELD="),
+        (["sku=Article", "title=Name"], ["price=1"], "no column is mapped to category"),
+    ],
+)
+async def test_a_mapping_that_does_not_fit_changes_nothing(
+    shop: Any, tmp_path: Path, mapped: list[str], fixed: list[str], said: str
+) -> None:
+    path = lines(tmp_path, "Article,Name", "1,x")
+    with pytest.raises(BadFile, match=said):
+        await import_catalogue(shop.core.db, path, mapped, fixed)
+
+
+async def test_rows_of_one_parent_become_its_variants(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(
+        tmp_path,
+        "sku,parent,title,category,price,options.size,options.colour,attributes.material,weight_grams,stock.main",
+        f"{mark}-S,{mark}-shirt,Shirt,import-{mark},49.00,S,white,linen,200,5",
+        f"{mark}-M,{mark}-shirt,,,52.00,M,white,linen,220,3",
+        f"{mark}-L,{mark}-shirt,,,52.00,L,white,hemp,,",
+        f"{mark}-pan,,Pan,import-{mark},9.00,,,steel,900,1",
+    )
+    outcome = await import_catalogue(shop.core.db, path, [], [])
+    assert (outcome.rows, outcome.products, outcome.listed, outcome.bad) == (4, 2, 4, [])
+    found = await shop.client.get("/api/v1/products", params={"category": f"import-{mark}", "sort": "price"})
+    pan, shirt = found.json()["items"]
+    assert (pan["sku"], pan["has_variants"]) == (f"{mark}-pan", False)
+    assert (shirt["sku"], shirt["title"], shirt["price"], shirt["has_variants"]) == (
+        f"{mark}-shirt", "Shirt", "49.00", True,
+    )  # fmt: skip
+    page = (await shop.client.get(f"/api/v1/products/{shirt['product_id']}")).json()
+    assert page["options"] == [{"name": "size", "values": ["S", "M", "L"]}, {"name": "colour", "values": ["white"]}]
+    assert [(one["sku"][-1], one["price"], one["available"], one["weight_grams"]) for one in page["variants"]] == [
+        ("S", "49.00", 5, 200), ("M", "52.00", 3, 220), ("L", "52.00", 0, 200),
+    ]  # fmt: skip
+    assert [one["attributes"]["material"] for one in page["variants"]] == ["linen", "linen", "hemp"]
+    again = await import_catalogue(shop.core.db, path, [], [])
+    assert (again.products, again.known, again.bad) == (0, 4, [])
+
+
+async def test_a_row_of_the_parent_itself_describes_it(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(
+        tmp_path,
+        "sku,parent,title,category,price,options.size",
+        f"{mark},{mark},Shirt,import-{mark},,",
+        f"{mark}-M,{mark},Shirt in M,import-{mark},9.00,M",
+    )
+    outcome = await import_catalogue(shop.core.db, path, [], [])
+    assert (outcome.rows, outcome.products, outcome.listed, outcome.bad) == (2, 1, 1, [])
+    found = await shop.sql("SELECT title, price FROM products WHERE sku LIKE %s ORDER BY sku", f"{mark}%")
+    assert [(title, str(price)) for title, price in found] == [("Shirt", "9.0000"), ("Shirt (M)", "9.0000")]
+
+
+async def test_a_bad_variant_leaves_its_siblings(shop: Any, tmp_path: Path, internal: dict[str, str]) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(
+        tmp_path,
+        "sku,parent,title,category,price,options.size,options.colour,currency",
+        f"{mark}-1,{mark}-a,Shirt,import-{mark},9.00,M,,USD",
+        f"{mark}-2,{mark}-a,,,dear,L,,USD",
+        f"{mark}-3,{mark}-a,,,9.00,M,,USD",
+        f"{mark}-4,{mark}-a,,,9.00,,,USD",
+        f"{mark}-5,{mark}-a,,,9.00,XL,red,USD",
+        f"{mark}-6,{mark}-a,,,9.00,XL,,EUR",
+        f"{mark}-1,{mark}-a,,,9.00,XXL,,USD",
+        f"{mark}-7,{mark}-a,,,9.00,XXL,,USD",
+        f"{mark}-8,,Pan,import-{mark},9.00,,,USD",
+        f"{mark}-9,{mark}-a,,,9.00,S,,USD",
+        f"{mark}-9,{mark}-8,Pan,import-{mark},9.00,S,,USD",
+    )
+    outcome = await import_catalogue(shop.core.db, path, [], [])
+    assert (outcome.rows, outcome.products, outcome.listed) == (11, 2, 3)
+    assert [number for number, _ in outcome.bad] == [3, 4, 5, 6, 7, 8, 11, 12]
+    reasons = [reason for _, reason in outcome.bad]
+    assert reasons[0].startswith("price: ")
+    assert reasons[1:] == [
+        f"options: another variant of {mark}-a chooses the same",
+        "options: a variant says in what it differs from the others of its parent",
+        f"options: variants of {mark}-a choose size",
+        f"currency: the first row of {mark}-a says USD",
+        f"sku: {mark}-1 stands in line 2 already",
+        f"parent: the rows of {mark}-a ended in line 9; they must stand together",
+        f"sku: {mark}-8 stands in line 10 already",
+    ]
+    path.write_text(path.read_text().replace("dear", "9.50"))
+    again = await import_catalogue(shop.core.db, path, [], [])
+    assert (again.products, again.known) == (0, 3)
+    assert (3, f"parent: {mark}-a is listed already, without {mark}-2") in again.bad
+
+
+async def test_a_row_with_too_many_cells_is_bad_and_not_the_file(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(
+        tmp_path,
+        "sku,title,category,price",
+        f'{mark}-1,"On two\nlines",import-{mark},1.00',
+        f"{mark}-2,Pan,import-{mark},1.00,surplus",
+        "",
+        f"{mark}-3,Pan",
+        f"{mark}-4,Pot,import-{mark},1.00",
+    )
+    outcome = await import_catalogue(shop.core.db, path, [], [])
+    assert outcome.listed == 2
+    assert outcome.bad == [(4, "has 5 cells, the header 4"), (6, "has 2 cells, the header 4")]
+
+
+def test_the_command_lists_what_is_good_and_reports_the_rest(database_url: str, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(
+        tmp_path,
+        "Article,Group,Name,Long,Short,Price,Size,Fabric",
+        f"{mark}-1,{mark},Shirt,,Light.,49.00,M,linen",
+        f"{mark}-2,{mark},Shirt,,,none,L,linen",
+        f"{mark}-3,{mark},Shirt,,,52.00,XL,linen",
+        f"{mark}-4,,,,,5.00,,",
+    )
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text(
+        '[columns]\nsku = "Article"\nparent = "Group"\ntitle = "Name"\nprice = "Price"\noptions.size = "Size"\n'
+        'description = ["Long", "Short"]\n[values]\nbrand = "Norrland"\ncurrency = "EUR"\n'
+    )
+    report = tmp_path / "bad.csv"
+    arguments = [
+        "catalogue", str(path), "--mapping", str(mapping), "--map", "attributes.material=Fabric", "--set",
+        f"category=import-{mark}", "--report", str(report),
+    ]  # fmt: skip
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "4 rows: 2 listed as 1 products, 0 known before, 2 bad" in " ".join(result.output.split())
+    assert "line 5: title: is missing" in result.output
+    with report.open(newline="") as file:
+        header, third, fifth = csv.reader(file)
+    assert header == ["line", "reason"]
+    assert (third[0], third[1].split(":")[0], fifth) == ("3", "price", ["5", "title: is missing"])
+    with psycopg.connect(database_url) as connection:
+        found = connection.execute(
+            "SELECT title, brand, currency::text, description, attributes FROM products WHERE sku LIKE %s ORDER BY sku",
+            [f"{mark}%"],
+        ).fetchall()
+    assert [row[0] for row in found] == ["Shirt", "Shirt (M)", "Shirt (XL)"]
+    assert found[1][1:] == ("Norrland", "EUR", "Light.", {"material": "linen"})
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("sku = ", "mapping.toml cannot be read"),
+        ('[fields]\nsku = "Article"', "it has [columns] and [values] only"),
+        ("[columns]\nsku = 7", "sku: is no text"),
+        ('[columns]\nsku = "Nowhere"', "the file has no column Nowhere"),
+    ],
+)
+def test_a_mapping_file_at_fault_ends_the_command(database_url: str, tmp_path: Path, written: str, said: str) -> None:
+    path = lines(tmp_path, "Article,Name", "1,x")
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text(written)
+    result = CliRunner().invoke(app, ["catalogue", str(path), "--mapping", str(mapping)])
+    assert result.exit_code == 1
+    assert said in " ".join(result.output.split())
+
+
+@pytest.mark.nightly
+async def test_the_real_catalogue_is_taken_whole_within_two_minutes(shop: Any) -> None:
+    path = DATA / "catalogue" / "retrotech_products.parquet"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not here")
+    mapped = ["sku=upc", "title=name", "brand=manufacturer", "description=long_description|short_description"]
+    async with asyncio.timeout(120):
+        outcome = await import_catalogue(shop.core.db, path, mapped, ["category=electronics", "price=9.99"])
+    assert (outcome.rows, outcome.listed, len(outcome.bad)) == (48_194, 46_156, 2_038)
+    assert all(reason.endswith("already") for _, reason in outcome.bad)

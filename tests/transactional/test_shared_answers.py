@@ -1,0 +1,205 @@
+"""Pages that workers share in Redis: the newer version wins, news takes the old one out, and what is in doubt is not shown."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from lakefront.ids import new_id
+from lakefront.redis_connection import RedisConnection
+from transactional.platform.cache import Body, Memory, Rendered, RenderedCache
+from transactional.platform.invalidations import EPOCH, News, tell
+from transactional.platform.news_follower import Follower
+from transactional.platform.shared_answers import SharedAnswers
+
+PRODUCT = "0192-product"
+
+
+class Row:
+    """A row whose reading takes as long as a test wants."""
+
+    def __init__(self) -> None:
+        self.version, self.price = 1, b"10.00"
+        self.reads = 0
+
+    async def read(self, gate: asyncio.Event | None = None) -> tuple[bytes, int]:
+        self.reads += 1
+        found = self.price, self.version
+        if gate is not None:
+            await gate.wait()
+        return found
+
+    def change(self, price: bytes) -> None:
+        self.version, self.price = self.version + 1, price
+
+
+class Worker:
+    """An API worker: its own caches and connections."""
+
+    def __init__(self, url: str) -> None:
+        memory = Memory(1024 * 1024)
+        self.pages = RenderedCache("product", one_by=("product", "stock"), memory=memory)
+        self.tail, self.store = RedisConnection(url), RedisConnection(url)
+        self.follower = Follower(self.tail, 1, memory)
+        self.shared = SharedAnswers(self.store, self.follower, 3600)
+
+    async def page(self, row: Row, gate: asyncio.Event | None = None) -> Rendered:
+        """As the catalogue renders a page."""
+
+        async def render() -> Body:
+            before = self.shared.before()
+            assert before is not None
+            if found := await self.shared.get(PRODUCT, ""):
+                return Body(*found)
+            body, version = await row.read(gate)
+            await self.shared.put(PRODUCT, "", body, version, before)
+            return Body(body)
+
+        return await self.pages.get(PRODUCT, render, subject=PRODUCT)
+
+    async def close(self) -> None:
+        await self.tail.close()
+        await self.store.close()
+
+
+class Relay:
+    """The teller."""
+
+    def __init__(self, url: str) -> None:
+        self.store = RedisConnection(url)
+        self.name, self.number = str(new_id()), 0
+
+    async def tells(self, is_all: bool = False, **topics: list[str]) -> None:
+        self.number += 1
+        await tell(self.store, News(self.name, self.number, time.time(), (0,), is_all, topics))
+
+
+@pytest_asyncio.fixture
+async def house(own_redis: tuple[str, subprocess.Popen[bytes]]) -> AsyncIterator[tuple[Relay, Worker, Worker]]:
+    relay, workers = Relay(own_redis[0]), [Worker(own_redis[0]) for _ in range(2)]
+    await relay.tells(is_all=True)
+    for worker in workers:
+        await worker.follower.read()
+    await relay.tells()
+    await hear(*workers)
+    yield relay, workers[0], workers[1]
+    for worker in workers:
+        await worker.close()
+    await relay.store.close()
+
+
+async def hear(*workers: Worker) -> None:
+    for worker in workers:
+        await worker.follower.read()
+
+
+House = tuple[Relay, Worker, Worker]
+
+
+async def test_what_one_worker_rendered_the_other_need_not_read(house: House) -> None:
+    _, one, other = house
+    row = Row()
+    assert (await one.page(row)).body == (await other.page(row)).body == b"10.00"
+    assert row.reads == 1
+
+
+async def test_two_workers_fill_while_the_row_changes_and_the_newer_wins(house: House) -> None:
+    relay, one, other = house
+    row, gate = Row(), asyncio.Event()
+    slow = asyncio.create_task(one.page(row, gate))  # has read the old row
+    while row.reads == 0:
+        await asyncio.sleep(0.01)
+    row.change(b"11.00")
+    assert (await other.page(row)).body == b"11.00"
+    gate.set()
+    assert (await slow).body == b"10.00"
+    assert await one.shared.get(PRODUCT, "") == (b"11.00", 3600.0)  # the late fill lost, before any news
+    await relay.tells(product=[PRODUCT])
+    await hear(one, other)
+    assert [(await worker.page(row)).body for worker in (one, other)] == [b"11.00"] * 2
+
+
+async def test_a_fill_that_began_before_the_news_comes_too_late(house: House) -> None:
+    relay, one, other = house
+    row, gate = Row(), asyncio.Event()
+    slow = asyncio.create_task(one.page(row, gate))
+    while row.reads == 0:
+        await asyncio.sleep(0.01)
+    row.change(b"11.00")
+    await relay.tells(product=[PRODUCT])  # nobody has read the new row yet, so no version would tell
+    await hear(other)  # and the slow one has not even heard of it
+    gate.set()
+    await slow
+    assert await one.shared.get(PRODUCT, "") is None
+    assert (await other.page(row)).body == b"11.00"
+    await hear(one)
+    assert (await one.page(row)).body == b"11.00"
+
+
+async def test_news_takes_out_all_that_is_shared_about_a_product_and_nothing_else(house: House) -> None:
+    relay, one, _ = house
+    before = one.shared.before()
+    assert before is not None
+    for subject, variant in (("a", ""), ("a", "de"), ("b", "")):
+        assert await one.shared.put(subject, variant, b"{}", 1, before)
+    await relay.tells(stock=["a"])
+    found = [await one.shared.get(subject, variant) for subject, variant in (("a", ""), ("a", "de"), ("b", ""))]
+    assert [each is not None for each in found] == [False, False, True]
+
+
+async def test_when_everything_may_be_old_nothing_shared_before_is_shown(house: House) -> None:
+    relay, one, _ = house
+    before = one.shared.before()
+    assert before is not None
+    assert await one.shared.put("a", "", b"{}", 9, before)
+    await relay.tells(is_all=True)
+    assert await one.shared.get("a", "") is None
+    assert not await one.shared.put("a", "", b"{}", 9, before)
+    await hear(one)
+    after = one.shared.before()
+    assert after is not None
+    assert await one.shared.put("a", "", b"{}", 1, after)  # a version of before counts no longer
+    assert await one.shared.get("a", "") is not None
+
+
+async def test_a_store_that_lost_its_data_takes_nothing_that_began_before(house: House) -> None:
+    relay, one, _ = house
+    before = one.shared.before()
+    assert before is not None
+    await relay.store.ask([("FLUSHALL",)])
+    assert not await one.shared.put("a", "", b"{}", 1, before)
+    await relay.tells()
+    assert not await one.shared.put("a", "", b"{}", 1, before)
+    assert await relay.store.ask([("EXISTS", EPOCH)]) == [1]
+
+
+async def test_without_news_nothing_is_shared(house: House) -> None:
+    _, one, _ = house
+    one.follower._memory.followed_until = 0.0
+    assert one.shared.before() is None
+
+
+async def test_a_paused_store_is_late_and_then_left_alone(house: House, own_redis: tuple[str, Any]) -> None:
+    _, one, _ = house
+    before = one.shared.before()
+    assert before is not None
+    own_redis[1].send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    assert [await one.shared.get("a", "") for _ in range(30)] == [None] * 30
+    assert not await one.shared.put("a", "", b"{}", 1, before)
+    assert time.monotonic() - began < 1.0
+
+
+async def test_what_took_long_to_render_is_not_shared(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, one, _ = house
+    before = one.shared.before()
+    assert before is not None
+    monkeypatch.setattr("transactional.platform.shared_answers.time.monotonic", lambda: before.began + 5.1)
+    assert not await one.shared.put("a", "", b"{}", 1, before)

@@ -1,0 +1,46 @@
+"""What administrators do: give accounts their roles, and read the audit log."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from transactional.accounts import store
+from transactional.accounts.sessions import end_sessions
+from transactional.platform import audit, revocations
+from transactional.platform.authentication import Caller
+from transactional.platform.core import Core
+from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
+from transactional.platform.errors import Problem, not_found
+from transactional.platform.query import first, rows
+
+
+async def change_role(core: Core, caller: Caller, user_id: UUID, role: str) -> None:
+    """Give an account another role. Its sessions end, since its tokens name the role that it had. Raises Problem 404, and
+    409 for one's own: the last administrator must not lock themselves out."""
+    if caller.user_id == user_id:
+        raise Problem(409, "own_role", "Nobody changes their own role", "Ask another administrator.")
+    async with core.db.transaction() as connection:
+        changed = await first(connection, store.CHANGE_ROLE, {"user_id": user_id, "role": role})
+        if changed is None:
+            raise not_found("account", user_id)
+        ended = []
+        if changed["before"] != role:
+            await audit.note(connection, caller.actor, "role_changed", user_id, before=changed["before"], after=role)
+            ended = await end_sessions(connection, user_id)
+    revocations.note_ended(ended)
+
+
+async def audit_log(core: Core, subject: str | None, limit: int, cursor: str | None) -> dict[str, Any]:
+    """A page of the log, newest first."""
+    before = None
+    if cursor is not None:
+        try:
+            before = UUID(decode_cursor(cursor, 1)[0])
+        except ValueError:
+            raise invalid_cursor() from None
+    parameters = {"subject": subject, "before": before, "limit": limit + 1}
+    async with core.db.connection() as connection:
+        found = await rows(connection, store.AUDIT_LOG, parameters)
+    more = len(found) > limit
+    return {"items": found[:limit], "next_cursor": encode_cursor(str(found[limit - 1]["entry_id"])) if more else None}

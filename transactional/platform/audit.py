@@ -1,0 +1,31 @@
+"""The audit log: who did what to whom, in the transaction that did it, and never changed afterwards.
+
+Entries name accounts by id and hold no personal data, so that they outlive the person they tell of.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lakefront.clock import real_now
+from lakefront.ids import new_id
+from transactional.platform.database import Connection
+from transactional.platform.query import jsonb
+
+_NOTE = """
+INSERT INTO audit_log (id, at, actor, action, subject, details)
+VALUES (%(id)s, %(at)s, %(actor)s, %(action)s, %(subject)s, %(details)s)
+"""
+
+
+async def note(connection: Connection, actor: object, action: str, subject: object, **details: Any) -> None:
+    """Write an entry in the caller's transaction: ``note(connection, caller.actor, "role_changed", user_id, to="support")``."""
+    parameters = {
+        "id": new_id(),
+        "at": real_now(),
+        "actor": str(actor),
+        "action": action,
+        "subject": str(subject),
+        "details": jsonb(details),
+    }
+    await connection.execute(_NOTE, parameters)

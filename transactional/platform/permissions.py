@@ -1,0 +1,56 @@
+"""Who may do what: the one table of roles and their permissions. Endpoints name a permission, never a role."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Permission(StrEnum):
+    """Something that not everybody may do."""
+
+    MANAGE_SHOP = "manage_shop"
+    """Products, prices and what decides about them."""
+    MANAGE_PROMOTIONS = "manage_promotions"
+    SEE_STOCK = "see_stock"
+    MANAGE_STOCK = "manage_stock"
+    ACT_ON_ORDERS = "act_on_orders"
+    """See and cancel anybody's orders, as their owner may."""
+    SEE_ORDER_HISTORY = "see_order_history"
+    REVIEW_ORDERS = "review_orders"
+    FULFIL_ORDERS = "fulfil_orders"
+    REFUND_PAYMENTS = "refund_payments"
+    ISSUE_STORED_VALUE = "issue_stored_value"
+    MANAGE_ACCOUNTS = "manage_accounts"
+    """Roles of accounts, and the clients of OAuth."""
+    SEE_AUDIT_LOG = "see_audit_log"
+
+
+ROLES = ("shopper", "seller", "merchandiser", "support", "moderator", "analyst", "admin")
+_EVERYTHING = frozenset(Permission)
+_OF_ADMINISTRATORS = frozenset({Permission.MANAGE_ACCOUNTS, Permission.SEE_AUDIT_LOG})
+PERMISSIONS = MappingProxyType(
+    {
+        "guest": frozenset[Permission](),
+        "shopper": frozenset[Permission](),
+        "seller": frozenset[Permission](),
+        "moderator": frozenset[Permission](),
+        "analyst": frozenset({Permission.SEE_STOCK, Permission.SEE_ORDER_HISTORY}),
+        "support": frozenset(
+            {
+                Permission.SEE_STOCK,
+                Permission.ACT_ON_ORDERS,
+                Permission.SEE_ORDER_HISTORY,
+                Permission.REFUND_PAYMENTS,
+                Permission.ISSUE_STORED_VALUE,
+            }
+        ),
+        "merchandiser": _EVERYTHING - _OF_ADMINISTRATORS,
+        "admin": _EVERYTHING,
+    }
+)
+
+
+def may(role: str, permission: Permission) -> bool:
+    """Whether a role has a permission; an unknown role has none."""
+    return permission in PERMISSIONS.get(role, ())

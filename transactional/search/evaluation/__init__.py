@@ -1,0 +1,1 @@
+"""How good the ranking is, judged by what people clicked."""
