@@ -41,7 +41,7 @@ async def test_a_product_that_is_listed_is_found_with_its_card(house, create_pro
     assert card == {
         "product_id": product["product_id"], "sku": product["sku"], "title": "Enamel Kettles",
         "category": "home/kitchen", "brand": None, "currency": "USD", "price": "39.90", "base_price": "39.90",
-        "in_stock": True, "seller": None, "has_variants": False, "highest_price": "39.90",
+        "in_stock": True, "seller": None, "has_variants": False, "image": None, "highest_price": "39.90",
     }  # fmt: skip
     assert house.found("attributes", "camp") == house.found("category_path", "home") == [card]
     assert house.found("category_path", "home/kitchen") == [card]
