@@ -34,7 +34,7 @@ from transactional.platform.known_answers import KnownAnswers
 from transactional.platform.lifespan import lifespan_with
 from transactional.platform.limits import RateLimitMiddleware
 from transactional.platform.news_follower import follow_news, stop_following
-from transactional.platform.routing import join
+from transactional.platform.routing import find_exact_paths, join
 from transactional.platform.telemetry import TelemetryMiddleware
 from transactional.pricing import api as pricing
 from transactional.promotions import api as promotions
@@ -125,6 +125,7 @@ def create_app() -> FastAPI:
     install_error_handlers(app)
     describe(app)
     serve_documentation(app, example_product)
+    find_exact_paths(app)
     app.add_middleware(KnownAnswers)  # each stands around those before it
     app.add_middleware(RateLimitMiddleware)
     allow_other_origins(app)
