@@ -14,6 +14,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from lakefront.ids import new_id
 from lakefront.secrets import secrets
@@ -36,16 +37,33 @@ class User:
         return {"Authorization": f"Bearer {self.access_token}"}
 
 
+_applications: dict[str, FastAPI] = {}
+_MOST_APPLICATIONS = 4
+
+
+def application() -> FastAPI:
+    """The application under the present settings. Each test opens it anew, but making it takes a quarter of a second."""
+    from lakefront.settings import settings
+    from transactional.app import create_app
+
+    chosen = settings()
+    key = repr([(name, value.get_secret_value() if isinstance(value, SecretStr) else value) for name, value in chosen])
+    if key not in _applications:
+        if len(_applications) >= _MOST_APPLICATIONS:
+            del _applications[next(iter(_applications))]
+        _applications[key] = create_app()
+    return _applications[key]
+
+
 @pytest_asyncio.fixture
 async def app(database_url: str, bus_url: str, store_url: str) -> AsyncIterator[FastAPI]:
     """The application with its connections open; ``app.state.core`` is its Core."""
-    from transactional.app import create_app
     from transactional.platform.cache import MEMORY
 
     MEMORY.clear()
-    application = create_app()
-    async with application.router.lifespan_context(application):
-        yield application
+    opened = application()
+    async with opened.router.lifespan_context(opened):
+        yield opened
 
 
 @pytest_asyncio.fixture
