@@ -10,6 +10,7 @@ from transactional.accounts import administration_api as administration
 from transactional.accounts import api as accounts
 from transactional.accounts import deletion_api as deletion
 from transactional.accounts import email_change_api as email_change
+from transactional.accounts import export_api as export
 from transactional.accounts import oauth_api as oauth
 from transactional.accounts import openid_api as openid
 from transactional.accounts import second_factor_api as second_factor
@@ -69,6 +70,7 @@ _DOMAINS = (
     second_factor,
     email_change,
     deletion,
+    export,
     oauth,
     openid,
     administration,

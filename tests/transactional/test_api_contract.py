@@ -44,6 +44,7 @@ OF_OWN_ACCOUNT = (
     "/users/second-factor",
     "/users/email",
     "/users/deletion",
+    "/users/export",
     "/role",
 )
 

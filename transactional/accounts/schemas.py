@@ -230,6 +230,22 @@ class DeletionAsked(BaseModel):
     due_at: datetime
 
 
+class AccountExport(BaseModel):
+    """All that is held about an account. Of codes and payment methods only the last characters are kept or shown."""
+
+    exported_at: datetime
+    profile: dict[str, Any]
+    addresses: list[AddressAnswer]
+    sessions: list[dict[str, Any]]
+    orders: list[dict[str, Any]]
+    """With lines, addresses, payments, coupon, gift cards and history."""
+    carts: list[dict[str, Any]]
+    wishlists: list[dict[str, Any]]
+    stored_value: list[dict[str, Any]]
+    letters: list[dict[str, Any]]
+    audit_log: list[dict[str, Any]]
+
+
 class OpenIDOffer(BaseModel):
     """Whether one can sign in through a provider, and what the button says."""
 

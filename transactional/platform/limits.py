@@ -32,6 +32,7 @@ LOGINS = (
     "/api/v1/auth/email",
     "/api/v1/users/email",
     "/api/v1/users/deletion",
+    "/api/v1/users/export",
     "/api/v1/oauth/token",
     "/api/v1/users/second-factor",
 )
