@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -91,7 +93,7 @@ async def bought(
     create_user: Create,
     create_product: Create,
 ) -> AsyncIterator[tuple[Any, list[str]]]:
-    """Somebody with everything that an account can have: a second factor aside, which its own test has."""
+    """Somebody with what most accounts have: an address, orders that have ended in each way, a cart and a wishlist."""
     email = f"euphemia.{new_id().hex}@example.com"
     user, product = await create_user(email=email, name=NAME, country="GB"), await create_product(stock={"main": 50})
     address = {"name": NAME, "street": f"7 {STREET}", "city": "London", "zip": "W12 8QN", "country": "GB"}
@@ -159,6 +161,21 @@ async def test_nothing_in_the_database_names_who_was_deleted(
         assert await rows(app, counted, user.user_id) == [(0,)], table
     actions = await rows(app, "SELECT action FROM audit_log WHERE subject = %s ORDER BY id", user.user_id)
     assert actions == [("email_change_asked",), ("deletion_asked",), ("account_deleted",)]
+
+
+async def test_telephone_number_and_identity_go_too(
+    app: FastAPI, client: httpx.AsyncClient, create_user: Create
+) -> None:
+    user, number = await create_user(), f"+44{new_id().int % 10**10:010}"
+    body = {"kind": "sms", "phone_number": number, "password": user.password}
+    assert (await client.post("/api/v1/users/second-factor", json=body, headers=user.headers)).status_code == 201
+    subject, issuer = f"subject-{new_id().hex}", "https://provider.example"
+    link = "INSERT INTO openid_identities VALUES (%s, %s, %s, now(), now())"
+    await rows(app, link, issuer, subject, user.user_id)
+    assert await where(app, number) == {"sandbox_messages.recipient"}
+    assert await where(app, subject) == {"openid_identities.subject"}
+    await delete(app, client, user)
+    assert (await where(app, number), await where(app, subject)) == (set(), set())
 
 
 async def test_orders_still_agree_with_their_histories_and_the_failed_one_is_not_paid_again(
@@ -355,6 +372,40 @@ async def test_a_worker_that_dies_in_the_middle_is_followed_by_another(
     await due(app, user)
     assert await deletion.carry_out_due(wide_core) == 1
     assert not await is_there(app, user)
+    assert await where(app, street) == set()
+
+
+@pytest.fixture
+def no_grace(settings_with: Callable[..., Any]) -> Iterator[None]:
+    """Asked for before the application."""
+    with settings_with(LAKEFRONT_ACCOUNT_DELETION_GRACE_DAYS="0"):
+        yield
+
+
+@pytest.mark.usefixtures("no_grace")
+async def test_without_days_of_grace_it_is_at_once_also_where_the_worker_is_killed(
+    app: FastAPI, client: httpx.AsyncClient, create_user: Create
+) -> None:
+    user, street = await create_user(), f"Mews {new_id().hex}"
+    await with_orders(app, user, 10, street)
+    asked = await ask(client, user)
+    assert asked.status_code == 202
+    began = "SELECT 1 FROM account_deletions WHERE user_id = %s AND began_at IS NOT NULL"
+    gone = "SELECT 1 WHERE NOT EXISTS (SELECT FROM users WHERE id = %s)"
+    for until in (began, gone):
+        command = (sys.executable, "-m", "transactional.worker")
+        process = await asyncio.create_subprocess_exec(
+            *command, env=dict(os.environ), stdout=asyncio.subprocess.DEVNULL
+        )
+        try:
+            for _ in range(300):
+                if await rows(app, until, user.user_id):
+                    break
+                await asyncio.sleep(0.1)
+            assert await rows(app, until, user.user_id) == [(1,)]
+        finally:
+            process.kill()
+            await process.wait()
     assert await where(app, street) == set()
 
 
