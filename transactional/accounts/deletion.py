@@ -89,7 +89,7 @@ async def _erase(core: Core, user_id: UUID) -> None:
         if await rows(connection, store.OPEN_ORDERS, {"user_id": user_id}):
             await _hold_back(connection, user_id, "open_orders")
             return
-        while await _erase_orders(connection, user_id) == BATCH:
+        while await _erase_orders(connection, user_id):
             pass
     async with core.db.transaction() as connection:
         if await first(connection, store.LOCK, {"user_id": user_id}) is None:
@@ -99,7 +99,8 @@ async def _erase(core: Core, user_id: UUID) -> None:
         if await rows(connection, store.OPEN_ORDERS, {"user_id": user_id}):
             await _hold_back(connection, user_id, "open_orders")
             return
-        await _erase_orders(connection, user_id)
+        while await _erase_orders(connection, user_id):
+            pass
         await connection.execute(store.END_CREDIT, {"user_id": user_id, "now": core.clock.now()})
         await connection.execute(store.DELETE, {"user_id": user_id})
         await audit.note(connection, "system", "account_deleted", user_id)
@@ -107,6 +108,7 @@ async def _erase(core: Core, user_id: UUID) -> None:
 
 
 async def _erase_orders(connection: Connection, user_id: UUID) -> int:
+    """A batch of those that have ended; 0 when there are no more."""
     erased: int = await value(connection, store.ERASE_ORDERS, {"user_id": user_id, "limit": BATCH})
     return erased
 

@@ -66,23 +66,25 @@ WITH cart AS (
 DELETE FROM carts c USING cart WHERE c.id = cart.id
 """
 
-# Some orders, which let go of the account at the same time: what is left to do can be asked again after a crash. Their
-# checkouts are locked first, as everywhere. An order that failed is not tried again, having nowhere to go to.
+# Some orders that have ended, which let go of the account at the same time: what is left to do can be asked again after a
+# crash. Their checkouts are locked first, as everywhere; an order whose payment is tried again just then is left alone. One
+# that failed is not tried again later, having nowhere to go to.
 ERASE_ORDERS = """
 WITH batch AS MATERIALIZED (
-    SELECT id FROM orders WHERE user_id = %(user_id)s ORDER BY id LIMIT %(limit)s
+    SELECT id FROM orders WHERE user_id = %(user_id)s AND status IN ('delivered', 'cancelled', 'failed')
+     ORDER BY id LIMIT %(limit)s
 ), checkout AS MATERIALIZED (
     SELECT c.id FROM checkouts c JOIN batch ON batch.id = c.order_id ORDER BY c.id FOR UPDATE OF c
+), erased AS (
+    UPDATE orders o SET user_id = NULL, shipping_address = NULL, billing_address = NULL
+      FROM batch
+     WHERE o.id = batch.id AND o.status IN ('delivered', 'cancelled', 'failed') AND (SELECT count(*) FROM checkout) >= 0
+    RETURNING o.id
 ), saga AS (
     UPDATE checkouts c
        SET idempotency_key = NULL, outcome = CASE c.outcome WHEN 'failed' THEN 'declined' ELSE c.outcome END,
            context = c.context || '{"email_domain": null, "method": "erased"}'
-      FROM checkout WHERE c.id = checkout.id
-    RETURNING c.id
-), erased AS (
-    UPDATE orders o SET user_id = NULL, shipping_address = NULL, billing_address = NULL
-      FROM batch WHERE o.id = batch.id AND (SELECT count(*) FROM saga) >= 0
-    RETURNING o.id
+      FROM erased WHERE c.order_id = erased.id
 ), paid AS (
     UPDATE payments p SET method_token = 'erased' FROM erased WHERE p.order_id = erased.id
 )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psycopg
@@ -18,6 +20,7 @@ from psycopg import sql as composed
 from lakefront.clock import real_now
 from lakefront.ids import new_id
 from transactional.accounts import deletion
+from transactional.platform.tokens import Identity, sign
 
 Create = Callable[..., Awaitable[Any]]
 STREET = f"Godolphin Mews {new_id().hex}"
@@ -373,6 +376,41 @@ async def test_a_worker_that_dies_in_the_middle_is_followed_by_another(
     assert await deletion.carry_out_due(wide_core) == 1
     assert not await is_there(app, user)
     assert await where(app, street) == set()
+
+
+def lasting(user: Any) -> dict[str, str]:
+    """Headers of a token that no session's end reaches: of a request that was let in before."""
+    far = time.time() + 600
+    opened = Identity(
+        UUID(user.user_id), new_id(), "shopper", "example.com", "US", real_now(), is_simulated=False, expires_at=far
+    )
+    return {"Authorization": f"Bearer {sign(opened)}"}
+
+
+async def test_an_order_that_comes_in_meanwhile_either_holds_it_back_or_is_refused(
+    app: FastAPI, wide_core: Any, shop: Any, client: httpx.AsyncClient, create_user: Create, create_product: Create
+) -> None:
+    product = await create_product(stock={"main": 100})
+    seen = set()
+    for number in range(12):
+        user, street = await create_user(), f"Mews {new_id().hex}"
+        await ask(client, user)
+        await due(app, user)
+        assert await deletion.carry_out_due(wide_core) == 1
+
+        async def carry_out(wait: float) -> None:
+            await asyncio.sleep(wait)
+            await deletion.carry_out_due(wide_core)
+
+        address = {"street": street, "city": "Leeds", "zip": "LS1", "country": "GB"}
+        order, _ = await asyncio.gather(
+            shop.order(lasting(user), product, shipping_address=address), carry_out(number * 0.004)
+        )
+        held = await rows(app, "SELECT held_back FROM account_deletions WHERE user_id = %s", user.user_id)
+        outcome = (order.status_code, await is_there(app, user), held, bool(await where(app, street)))
+        assert outcome in ((401, False, [], False), (201, True, [("open_orders",)], True))
+        seen.add(order.status_code)
+    assert seen == {201, 401}
 
 
 @pytest.fixture
