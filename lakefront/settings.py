@@ -119,6 +119,12 @@ class Settings(BaseSettings):
     field_keys_file: str = Field(
         "", description="Keys that encrypt personal fields; empty: field-keys.json in the data folder."
     )
+    email_change_undo_days: int = Field(
+        7, ge=1, description="For how long an account's former e-mail address can be had back."
+    )
+    account_deletion_grace_days: int = Field(
+        14, ge=0, description="For how long logging in takes back that an account is deleted; 0: it is deleted at once."
+    )
 
     # Sign-in through an external OpenID provider; without an issuer there is none
     openid_issuer: str = Field("", description="The provider's issuer, as its discovery document names it.")

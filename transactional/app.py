@@ -8,6 +8,9 @@ from lakefront.telemetry import configure
 from transactional.accounts import addresses_api as addresses
 from transactional.accounts import administration_api as administration
 from transactional.accounts import api as accounts
+from transactional.accounts import deletion_api as deletion
+from transactional.accounts import email_change_api as email_change
+from transactional.accounts import export_api as export
 from transactional.accounts import oauth_api as oauth
 from transactional.accounts import openid_api as openid
 from transactional.accounts import second_factor_api as second_factor
@@ -65,6 +68,9 @@ _DOMAINS = (
     images,
     accounts,
     second_factor,
+    email_change,
+    deletion,
+    export,
     oauth,
     openid,
     administration,

@@ -1,9 +1,9 @@
 """`python -m transactional.worker`: what goes on behind the requests.
 
 Recovers checkouts that lost their process, carries out captures, reversals and refunds, takes back expired
-reservations and carts, counts what is bought most, makes the sizes of images, raises reorder alerts, and lets the
-sandbox gateway send its webhooks. Any number of workers may run at once. PostgreSQL being away is waited for with
-back-off; SIGTERM lets what is under way end first.
+reservations and carts, deletes accounts whose owners want it, counts what is bought most, makes the sizes of images,
+raises reorder alerts, and lets the sandbox gateway send its webhooks. Any number of workers may run at once. PostgreSQL
+being away is waited for with back-off; SIGTERM lets what is under way end first.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from psycopg_pool import PoolTimeout
 
 from lakefront.telemetry import configure
+from transactional.accounts.deletion import carry_out_due as delete_accounts
 from transactional.accounts.tasks import forget_ended
 from transactional.carts.service import expire_carts
 from transactional.catalogue.service import count_popularity
@@ -86,6 +87,7 @@ async def work(core: Core, stop: asyncio.Event) -> None:
             ("reservations", lambda: expire_reservations(core), 1.0),
             ("carts", lambda: expire_carts(core), 30.0),
             ("accounts", lambda: forget_ended(core), 60.0),
+            ("deletions", lambda: delete_accounts(core), 5.0),
             ("popularity", lambda: count_popularity(core), 60.0),
             ("images", lambda: make_sizes(core), 1.0),
             ("unused_images", lambda: remove_unused(core), 60.0),

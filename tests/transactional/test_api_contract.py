@@ -38,7 +38,15 @@ SELECT c.table_name, c.column_name FROM information_schema.columns c
 PASSWORD = "correct horse battery"
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 # A request to end sessions would end the one that all others are sent with.
-OF_OWN_ACCOUNT = ("/auth/sessions", "/users/password", "/users/second-factor", "/role")
+OF_OWN_ACCOUNT = (
+    "/auth/sessions",
+    "/users/password",
+    "/users/second-factor",
+    "/users/email",
+    "/users/deletion",
+    "/users/export",
+    "/role",
+)
 
 
 @pytest.fixture(scope="module")

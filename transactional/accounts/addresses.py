@@ -11,6 +11,7 @@ from lakefront.ids import new_id
 from transactional.accounts import store
 from transactional.accounts.schemas import AddressRequest
 from transactional.platform.core import Core
+from transactional.platform.database import Connection
 from transactional.platform.encryption import cipher
 from transactional.platform.errors import Problem, not_found
 from transactional.platform.query import Row, first, rows
@@ -21,8 +22,12 @@ MOST = 20
 async def addresses(core: Core, user_id: UUID) -> list[dict[str, Any]]:
     """The default first, then the newest."""
     async with core.db.connection() as connection:
-        found = await rows(connection, store.ADDRESSES, {"user_id": user_id})
-    return [_shown(row) for row in found]
+        return await of(connection, user_id)
+
+
+async def of(connection: Connection, user_id: UUID) -> list[dict[str, Any]]:
+    """The same, in the caller's transaction."""
+    return [_shown(row) for row in await rows(connection, store.ADDRESSES, {"user_id": user_id})]
 
 
 async def add(core: Core, user_id: UUID, address: AddressRequest) -> dict[str, Any]:

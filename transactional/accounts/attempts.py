@@ -61,5 +61,10 @@ async def take_letter(core: Core, user_id: UUID) -> None:
     await take(core, {f"letters:{user_id}": LETTERS}, LETTERS_WINDOW)
 
 
+async def take_letter_to(core: Core, email: str) -> None:
+    """Count a letter to an address that is nobody's yet. Raises Problem 429 when it has got enough of them."""
+    await take(core, {f"letters-to:{keyed_hash('letters to', email.lower())}": LETTERS}, LETTERS_WINDOW)
+
+
 def _key_of(email: str) -> str:
     return f"account:{keyed_hash('login account', email.lower())}"

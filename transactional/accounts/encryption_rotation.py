@@ -16,6 +16,7 @@ _PLACES = (
     ("addresses.fields", store.OLD_ADDRESSES, store.RENEW_ADDRESS),
     ("users.email", store.OLD_EMAILS, store.RENEW_EMAIL),
     ("users.name", store.OLD_NAMES, store.RENEW_NAME),
+    ("users.email", store.OLD_LETTERS, store.RENEW_LETTER),
 )
 _UNTIL_ALL_KNOW_SECONDS = 2.0
 """Workers read the keys once a second: after that none writes under an old one."""

@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from transactional.platform.errors import Problem, unavailable
 from transactional.platform.tokens import unauthorized
 
 
 def email_taken() -> Problem:
     return Problem(409, "email_taken", "There is an account with this e-mail address already", "Log in instead.")
+
+
+def email_unchanged() -> Problem:
+    return Problem(409, "email_unchanged", "This is the account's e-mail address already")
+
+
+def email_taken_meanwhile() -> Problem:
+    """Told to who reads the letters of the address only."""
+    detail = "It became another account's after the letter was sent. Nothing was changed."
+    return Problem(409, "email_taken", "There is an account with this e-mail address already", detail)
+
+
+def last_admin() -> Problem:
+    return Problem(409, "last_admin", "The last administrator stays", "Give somebody else the role first.")
+
+
+def open_orders(orders: list[UUID]) -> Problem:
+    detail = "Orders are under way. Cancel them, or come again when they have been delivered."
+    return Problem(409, "open_orders", "The account cannot be deleted yet", detail, orders=orders)
+
+
+def fresh_login_required(seconds: int) -> Problem:
+    detail = f"The account has no password: log in again, and come within {seconds} s."
+    return unauthorized("fresh_login_required", "This needs a login that was just made", detail)
+
+
+def code_required(kind: str) -> Problem:
+    detail = "Send a code of it too; POST /api/v1/users/second-factor/code has one sent by text message."
+    needed = unauthorized("code_required", "The second factor is still to come", detail)
+    needed.extra = {"second_factor": kind}
+    return needed
 
 
 def invalid_credentials() -> Problem:

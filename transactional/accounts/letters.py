@@ -26,12 +26,48 @@ _BODY: dict[Purpose, str] = {
     "verify_email": "Somebody opened a Lakefront account with this address. If it was you, confirm with this token:\n{token}",
     "reset_password": "Somebody, you we hope, asked for a new password. If not, ignore this. The token is:\n{token}",
 }
-News = Literal["openid_linked"]
+News = Literal[
+    "openid_linked",
+    "email_change",
+    "email_change_asked",
+    "email_changed",
+    "email_wanted",
+    "deletion_asked",
+    "deletion_begun",
+]
 _NEWS: dict[News, tuple[str, str]] = {
     "openid_linked": (
         "Another way into your account",
         "Your Lakefront account can be signed in to through the OpenID provider now. If it was not you who linked it, set a "
         "new password and unlink it.",
+    ),
+    "email_change": (
+        "Is this your new address?",
+        "Somebody wants this address for their Lakefront account. If it was you, confirm with this token:\n{token}",
+    ),
+    "email_change_asked": (
+        "Another address for your account",
+        "Somebody asked that your Lakefront account gets another e-mail address, with your password. If it was not you, this "
+        "token stops it, also later, and lets you set a new password:\n{token}",
+    ),
+    "email_changed": (
+        "Your account has another address",
+        "Your Lakefront account has another e-mail address now, and this is the last letter to this one. If it was not you, "
+        "this token gives it back for some days, and lets you set a new password:\n{token}",
+    ),
+    "email_wanted": (
+        "Your address was asked for",
+        "Somebody wants this address for another Lakefront account. You have one with it, so nothing was changed. If it was "
+        "you, log in to the one that you have.",
+    ),
+    "deletion_asked": (
+        "Your account will be deleted",
+        "Your Lakefront account will be deleted after {due_at} UTC. If it was not you who asked for it, or you want to stay, "
+        "log in before: that keeps it.",
+    ),
+    "deletion_begun": (
+        "Your account is being deleted",
+        "Your Lakefront account is being deleted now, as you asked. This is the last letter.",
     ),
 }
 log = structlog.get_logger(__name__)
@@ -95,11 +131,14 @@ async def reset_password(core: Core, token: str, password: str) -> None:
     await attempts.succeeded(core, email, {})
 
 
-async def tell(core: Core, email: str, news: News) -> None:
+async def tell(
+    core: Core, user_id: UUID, email: str, news: News, *, is_own_address: bool = True, **fields: str
+) -> None:
     """Tell an account's owner what was done to it; it was done whether or not the letter can be sent."""
     subject, body = _NEWS[news]
+    message = Message(user_id, "email", email, body.format(**fields), subject, is_own_address)
     try:
-        await messenger_of(core).send(Message("email", email, body, subject))
+        await messenger_of(core).send(message)
     except OSError as error:
         log.warning("letter_not_sent", purpose=news, error=str(error))
 
@@ -114,5 +153,5 @@ async def _send(core: Core, purpose: Purpose, user_id: UUID, email: str) -> None
     }
     async with core.db.connection() as connection:
         await connection.execute(store.ISSUE_LETTER, parameters)
-    message = Message("email", email, _BODY[purpose].format(token=token), _SUBJECT[purpose])
+    message = Message(user_id, "email", email, _BODY[purpose].format(token=token), _SUBJECT[purpose])
     await messenger_of(core).send(message)

@@ -106,12 +106,12 @@ async def _exchanged(core: Core, client: Row, form: dict[str, str | None], user_
         used = await first(connection, store.USE_CODE, parameters)
         if used is not None:
             opened = {"user_id": used["user_id"], **session.parameters, "client_id": client["id"]}
-            await connection.execute(store.OPEN_SESSION, opened)
-            account = await personal.by_id(connection, used["user_id"])
+            done = await first(connection, store.OPEN_SESSION, opened)
+            account = await personal.by_id(connection, used["user_id"]) if done and done["opened"] else None
     if used is None:
         await _end_if_replayed(core, parameters)
         raise refused("invalid_grant", "The code is not valid, or not any more")
-    if account is None:  # the person was forgotten meanwhile
+    if account is None:  # the account was deleted meanwhile, or is just being deleted
         raise refused("invalid_grant", "The code is not valid, or not any more")
     return tokens_of(core, account, session.id, session.refresh_token)
 

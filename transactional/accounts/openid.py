@@ -157,7 +157,7 @@ async def _link(core: Core, account: Row, identity: dict[str, Any], actor: UUID)
                 raise errors.identity_taken()
             return
         await audit.note(connection, actor, "openid_linked", account["user_id"], issuer=identity["issuer"])
-    await letters.tell(core, account["email"], "openid_linked")
+    await letters.tell(core, account["user_id"], account["email"], "openid_linked")
 
 
 async def _claims(core: Core, answer: OpenIDAnswer, browser: str | None, user_id: UUID | None) -> Claims:

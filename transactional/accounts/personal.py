@@ -18,8 +18,16 @@ def index_of(email: str) -> bytes:
 
 def sealed(user_id: UUID, email: str, name: str) -> dict[str, Any]:
     """The fields as the row of an account holds them."""
-    address = cipher().encrypt(email, f"users.email:{user_id}")
-    return {"email": address, "email_index": index_of(email), "name": sealed_name(user_id, name)}
+    return {
+        "email": sealed_email(user_id, email),
+        "email_index": index_of(email),
+        "name": sealed_name(user_id, name),
+    }
+
+
+def sealed_email(user_id: UUID, email: str) -> bytes:
+    """The address alone."""
+    return cipher().encrypt(email, f"users.email:{user_id}")
 
 
 def sealed_name(user_id: UUID, name: str) -> bytes:

@@ -202,6 +202,50 @@ class PasswordProof(_Request):
     password: Annotated[str, Field(min_length=1, max_length=128, examples=["correct horse battery"])]
 
 
+class OwnerProof(_Request):
+    """Shows that the owner does it: a token alone may be stolen. An account without a password shows a login of the last ten
+    minutes instead."""
+
+    password: Annotated[str | None, Field(min_length=1, max_length=128, examples=["correct horse battery"])] = None
+    code: Annotated[str | None, Field(min_length=6, max_length=40, examples=["287082"])] = None
+    """Of the second factor, where the account has one."""
+
+
+class EmailChange(OwnerProof):
+    """The address that the account shall have."""
+
+    email: Email
+
+
+class EmailUndo(_Request):
+    """Shows that who owned the address before reads its letters."""
+
+    token: LetterToken
+    new_password: Password
+
+
+class DeletionAsked(BaseModel):
+    """The account is deleted from then on, unless its owner logs in before. Real time."""
+
+    due_at: datetime
+
+
+class AccountExport(BaseModel):
+    """All that is held about an account. Of codes and payment methods only the last characters are kept or shown."""
+
+    exported_at: datetime
+    profile: dict[str, Any]
+    addresses: list[AddressAnswer]
+    sessions: list[dict[str, Any]]
+    orders: list[dict[str, Any]]
+    """With lines, addresses, payments, coupon, gift cards and history."""
+    carts: list[dict[str, Any]]
+    wishlists: list[dict[str, Any]]
+    stored_value: list[dict[str, Any]]
+    letters: list[dict[str, Any]]
+    audit_log: list[dict[str, Any]]
+
+
 class OpenIDOffer(BaseModel):
     """Whether one can sign in through a provider, and what the button says."""
 
@@ -307,6 +351,8 @@ class Tokens(BaseModel):
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the scheme's name
     expires_in: int
     """Seconds for which the access token is good."""
+    deletion_cancelled: bool = False
+    """Whether this login took back that the account is deleted."""
 
 
 class Session(BaseModel):

@@ -98,7 +98,7 @@ async def send_code(core: Core, user_id: UUID) -> None:
     async with core.db.connection() as connection:
         await connection.execute(store.KEEP_SENT_CODE, parameters)
     number = cipher().decrypt(factor["secret"], _context(user_id))
-    await messenger_of(core).send(Message("sms", number, f"Lakefront code: {code}"))
+    await messenger_of(core).send(Message(user_id, "sms", number, f"Lakefront code: {code}"))
 
 
 async def challenge(core: Core, account: Row, identity: Mapping[str, Any] | None = None) -> str:
@@ -133,7 +133,7 @@ async def answer(core: Core, token: str, code: str) -> Row:
     if used is None or account is None:
         raise errors.invalid_challenge()
     if used["linked"]:
-        await letters.tell(core, account["email"], "openid_linked")
+        await letters.tell(core, account["user_id"], account["email"], "openid_linked")
     return account
 
 

@@ -50,6 +50,7 @@ class NewSession:
             "user_agent": self.user_agent,
             "real_now": self.now,
             "expires_at": self.expires_at,
+            "audit_id": new_id(),
         }
 
 
@@ -59,13 +60,15 @@ def token_hash(token: str) -> bytes:
 
 
 async def open_session(core: Core, account: Row, user_agent: str | None, client_id: str | None = None) -> Tokens:
-    """Log an account in, once it has shown who it is."""
+    """Log an account in, once it has shown who it is. Raises Problem 401 where the account is being deleted."""
     session = NewSession.begin(core, user_agent)
+    parameters = {"user_id": account["user_id"], **session.parameters, "client_id": client_id}
     async with core.db.connection() as connection:  # one statement, which commits by itself
-        await connection.execute(
-            store.OPEN_SESSION, {"user_id": account["user_id"], **session.parameters, "client_id": client_id}
-        )
-    return tokens_of(core, account, session.id, session.refresh_token)
+        done = await first(connection, store.OPEN_SESSION, parameters)
+    if done is None or not done["opened"]:
+        raise errors.invalid_credentials()
+    tokens = tokens_of(core, account, session.id, session.refresh_token)
+    return tokens.model_copy(update={"deletion_cancelled": done["deletion_cancelled"]})
 
 
 async def refresh(core: Core, refresh_token: str, client_id: str | None = None) -> Tokens:

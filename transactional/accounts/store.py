@@ -7,8 +7,11 @@ REGISTER = """
 WITH account AS (
     INSERT INTO users (id, email, email_index, email_verified_at, password_hash, name, country, role, is_simulated,
                        created_at)
-    VALUES (%(user_id)s, %(email)s, %(email_index)s, %(verified_at)s, %(password_hash)s, %(name)s, %(country)s, %(role)s,
-            %(is_simulated)s, %(now)s)
+    SELECT %(user_id)s, %(email)s, %(email_index)s, %(verified_at)s, %(password_hash)s, %(name)s, %(country)s, %(role)s,
+           %(is_simulated)s, %(now)s
+     WHERE NOT EXISTS (SELECT FROM account_tokens  -- who left the address lately can have it back
+                        WHERE email_index = %(email_index)s AND purpose = 'undo_email_change'
+                          AND expires_at > %(real_now)s)
     ON CONFLICT (email_index) DO NOTHING
     RETURNING id
 ), alias AS (
@@ -40,17 +43,28 @@ BY_EMAIL = _ACCOUNT + " WHERE u.email_index = %(email_index)s"
 BY_ID = _ACCOUNT + " WHERE u.id = %(user_id)s"
 
 # A login: its session and first refresh token. What has ended of the account's is cleared away meanwhile.
+# One that is asked to be deleted is kept, unless that has begun: then nobody logs in.
 OPEN_SESSION = """
-WITH ended AS (
+WITH deletion AS MATERIALIZED (
+    SELECT user_id, began_at FROM account_deletions WHERE user_id = %(user_id)s FOR UPDATE
+), cancelled AS (
+    DELETE FROM account_deletions d USING deletion WHERE d.user_id = deletion.user_id AND deletion.began_at IS NULL
+    RETURNING d.user_id
+), noted AS (
+    INSERT INTO audit_log (id, at, actor, action, subject, details)
+    SELECT %(audit_id)s, %(real_now)s, user_id::text, 'deletion_cancelled', user_id::text, '{}' FROM cancelled
+), ended AS (
     DELETE FROM sessions WHERE user_id = %(user_id)s AND expires_at <= %(real_now)s
 ), session AS (
     INSERT INTO sessions (id, user_id, user_agent, started_at, last_used_at, expires_at, client_id)
-    VALUES (%(session)s, %(user_id)s, %(user_agent)s, %(real_now)s, %(real_now)s, %(expires_at)s,
-            %(client_id)s)
+    SELECT %(session)s, %(user_id)s, %(user_agent)s, %(real_now)s, %(real_now)s, %(expires_at)s, %(client_id)s
+     WHERE NOT EXISTS (SELECT FROM deletion WHERE began_at IS NOT NULL)
     RETURNING id
+), token AS (
+    INSERT INTO refresh_tokens (token_hash, family, user_id, expires_at)
+    SELECT %(token_hash)s, id, %(user_id)s, %(expires_at)s FROM session
 )
-INSERT INTO refresh_tokens (token_hash, family, user_id, expires_at)
-SELECT %(token_hash)s, id, %(user_id)s, %(expires_at)s FROM session
+SELECT EXISTS (SELECT FROM session) AS opened, EXISTS (SELECT FROM cancelled) AS deletion_cancelled
 """
 
 # Using a refresh token is a compare-and-set: of two at once only one gets a row, and with it the next token. The session
@@ -107,6 +121,12 @@ WITH ended AS (
 SELECT id FROM ended
 """
 
+STARTED_SINCE = """
+SELECT id FROM sessions
+ WHERE id = %(session)s::uuid AND user_id = %(user_id)s AND client_id IS NULL AND revoked_at IS NULL
+   AND started_at > %(since)s
+"""
+
 # A row per key, locked in the order of the keys.
 TAKE_ATTEMPT = """
 INSERT INTO login_attempts AS a (key, attempts, ends_at)
@@ -131,7 +151,8 @@ CLEAR_ATTEMPTS = "UPDATE login_attempts SET attempts = 0 WHERE key = %(key)s"
 ISSUE_LETTER = """
 INSERT INTO account_tokens (token_hash, user_id, purpose, expires_at)
 VALUES (%(token_hash)s, %(user_id)s, %(purpose)s, %(expires_at)s)
-ON CONFLICT (user_id, purpose) DO UPDATE SET token_hash = excluded.token_hash, expires_at = excluded.expires_at
+ON CONFLICT (user_id, purpose) WHERE purpose <> 'undo_email_change' DO UPDATE
+   SET token_hash = excluded.token_hash, expires_at = excluded.expires_at
 """
 # Deleting is using: of two at once only one finds the row.
 VERIFY_EMAIL = """
@@ -312,6 +333,13 @@ SELECT id, name AS field FROM users
  WHERE substring(name FROM 2 FOR 4) < %(newest)s AND id > %(after)s ORDER BY id LIMIT 500
 """
 RENEW_NAME = "UPDATE users SET name = %(fresh)s WHERE id = %(id)s AND name = %(field)s"
+
+# Addresses that letters carry, encrypted as the row of their account would hold them.
+OLD_LETTERS = """
+SELECT DISTINCT ON (user_id) user_id AS id, email AS field FROM account_tokens
+ WHERE substring(email FROM 2 FOR 4) < %(newest)s AND user_id >= %(after)s ORDER BY user_id LIMIT 500
+"""
+RENEW_LETTER = "UPDATE account_tokens SET email = %(fresh)s WHERE user_id = %(id)s AND email = %(field)s"
 
 CHANGE_PROFILE = """
 UPDATE users SET name = coalesce(%(name)s::bytea, name), country = coalesce(%(country)s, country) WHERE id = %(user_id)s

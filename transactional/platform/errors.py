@@ -155,6 +155,15 @@ def install_error_handlers(app: FastAPI) -> None:
         detail = error.detail if error.detail not in (phrase, title) else None
         return problem_response(Problem(error.status_code, code, title, detail, headers))
 
+    @app.exception_handler(psycopg.errors.ForeignKeyViolation)
+    async def _account_deleted(_: Request, error: psycopg.errors.ForeignKeyViolation) -> Response:
+        """A token outlives its account by a moment: whatever the account would get now belongs to nobody."""
+        if not (error.diag.constraint_name or "").endswith("_user_id_fkey"):
+            raise error
+        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+        gone = Problem(401, "session_ended", "The session of this token was ended", "Log in again.", headers)
+        return problem_response(gone)
+
     @app.exception_handler(PoolTimeout)
     @app.exception_handler(psycopg.OperationalError)
     async def _database_away(_: Request, error: Exception) -> Response:

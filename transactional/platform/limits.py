@@ -29,6 +29,10 @@ from transactional.platform.routing import GATEWAY_WEBHOOKS
 LOGINS = (
     "/api/v1/auth/login",  # and its second factor
     "/api/v1/auth/password",
+    "/api/v1/auth/email",
+    "/api/v1/users/email",
+    "/api/v1/users/deletion",
+    "/api/v1/users/export",
     "/api/v1/oauth/token",
     "/api/v1/users/second-factor",
 )

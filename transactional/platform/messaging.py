@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
+from uuid import UUID
 
 from lakefront.clock import real_now
 from lakefront.ids import new_id
@@ -14,8 +15,9 @@ from transactional.platform.core import Core
 from transactional.platform.database import Database
 
 _SEND = """
-INSERT INTO sandbox_messages (id, channel, recipient, subject, body, sent_at)
-VALUES (%(id)s, %(channel)s, %(recipient)s, %(subject)s, %(body)s, %(now)s)
+INSERT INTO sandbox_messages (id, user_id, channel, recipient, is_own_address, subject, body, sent_at)
+SELECT %(id)s, u.id, %(channel)s, %(recipient)s, %(is_own_address)s, %(subject)s, %(body)s, %(now)s
+  FROM users u WHERE u.id = %(user_id)s
 """
 
 
@@ -23,11 +25,15 @@ VALUES (%(id)s, %(channel)s, %(recipient)s, %(subject)s, %(body)s, %(now)s)
 class Message:
     """What a person is sent."""
 
+    user_id: UUID
+    """Whose account it is about; what is kept of a message goes with the account."""
     channel: Literal["email", "sms"]
     recipient: str
     """An e-mail address, or a telephone number in E.164."""
     body: str
     subject: str = ""
+    is_own_address: bool = True
+    """False where the account has not shown yet that the address is its own."""
 
 
 class Messenger(Protocol):
@@ -38,7 +44,7 @@ class Messenger(Protocol):
 
 
 class SandboxMessenger:
-    """Delivers to a table."""
+    """Delivers to a table; what is for an account that is there no longer is dropped."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -46,8 +52,10 @@ class SandboxMessenger:
     async def send(self, message: Message) -> None:
         parameters = {
             "id": new_id(),
+            "user_id": message.user_id,
             "channel": message.channel,
             "recipient": message.recipient,
+            "is_own_address": message.is_own_address,
             "subject": message.subject,
             "body": message.body,
             "now": real_now(),
