@@ -56,7 +56,8 @@ SELECT r.id, r.id AS review_id, r.product_id, p.title AS product_title, r.user_i
 """
 REVIEW = f"{_WHOLE} WHERE r.id = %(review_id)s"
 LOCK = f"{_WHOLE} WHERE r.id = %(review_id)s FOR NO KEY UPDATE OF r"
-LOCK_ALL_OF = f"{_WHOLE} WHERE r.user_id = %(user_id)s ORDER BY r.id FOR NO KEY UPDATE OF r"
+# In the order of the products, whose rows are changed next: two accounts may have reviewed the same ones.
+LOCK_ALL_OF = f"{_WHOLE} WHERE r.user_id = %(user_id)s ORDER BY r.product_id FOR NO KEY UPDATE OF r"
 OF_USER = f"""{_WHOLE}
  WHERE r.user_id = %(user_id)s AND (%(after_id)s::uuid IS NULL OR r.id < %(after_id)s)
  ORDER BY r.id DESC LIMIT %(limit)s + 1

@@ -263,17 +263,28 @@ async def test_html_is_text_like_any_other(create_product, reviewed, shown) -> N
     assert {name: item[name] for name in words} == words
 
 
-async def test_an_account_that_is_forgotten_leaves_no_review_and_no_rating(
-    client, create_product, reviewed, shop, shown
+async def test_accounts_that_are_forgotten_leave_no_review_and_no_rating(
+    create_user, create_product, deliver, post, decide, shop, shown, wide_core
 ) -> None:
-    products = [await create_product(stock={"main": 5}) for _ in range(2)]
-    user, review = await reviewed(products[0])
-    await reviewed(products[0], rating=1)
-    async with shop.core.db.transaction() as connection:
-        await service.forget_author(connection, user.user_id, shop.core.clock.now())
-    service.forget(products[0]["product_id"])
-    page = await shown(products[0])
-    assert (page["summary"]["stars"]["4"], page["summary"]["rating_count"]) == (0, 1)
-    assert [fact["data"]["status"] for fact in await shop.facts(review["review_id"])] == [
-        "pending", "approved", "withdrawn",
-    ]  # fmt: skip
+    products = [await create_product(stock={"main": 9}) for _ in range(4)]
+    users = [await create_user() for _ in range(4)]
+    for place, user in enumerate(users):
+        for product in products[place:] + products[:place]:  # each has reviewed them in another order
+            await deliver(user, product)
+            review = (await post(user, product, rating=place + 1)).json()
+            await decide("approve", review)
+
+    async def forget(user: Any) -> None:
+        async with wide_core.db.transaction() as connection:
+            await service.forget_author(connection, user.user_id, shop.core.clock.now())
+
+    await asyncio.gather(*(forget(user) for user in users[1:]))
+    for product in products:
+        service.forget(product["product_id"])
+        page = await shown(product)
+        assert page["summary"] == {
+            "rating_average": 1.0, "rating_count": 1, "stars": {"1": 1, "2": 0, "3": 0, "4": 0, "5": 0},
+        }  # fmt: skip
+        assert [item["rating"] for item in page["items"]] == [1]
+    facts = await shop.facts(review["review_id"])
+    assert [fact["data"]["status"] for fact in facts] == ["pending", "approved", "withdrawn"]
