@@ -102,6 +102,9 @@ class Settings(BaseSettings):
     stripe_webhook_secret: SecretStr = Field(SecretStr(""), description="Signs Stripe's webhooks (whsec_…).")
     stripe_api_url: str = Field("", description="Another address of Stripe's API, such as a test server's.")
 
+    # Reviews
+    reviews_auto_approve: bool = Field(False, description="Shows reviews at once; a moderator may still take one away.")
+
     # Caches
     cache_megabytes: int = Field(128, ge=1, description="Room of one API worker for answers that it keeps.")
 

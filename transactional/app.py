@@ -42,6 +42,7 @@ from transactional.platform.telemetry import TelemetryMiddleware
 from transactional.pricing import api as pricing
 from transactional.promotions import api as promotions
 from transactional.recommendations import api as recommendations
+from transactional.reviews import api as reviews
 from transactional.search import api as search
 from transactional.search.service import close_search, open_search
 from transactional.simulation import api as simulation
@@ -55,6 +56,7 @@ _DOMAINS = (
     events,
     recommendations,
     search,
+    reviews,
     carts,
     pricing,
     orders,
@@ -83,6 +85,7 @@ _TAGS = [
     for name in (
         "catalogue",
         "search",
+        "reviews",
         "accounts",
         "cart",
         "wishlists",

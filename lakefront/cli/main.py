@@ -50,6 +50,7 @@ COMMANDS = {
     "bus": Entry("lakefront.bus.command:app", WORK, "Look at the event bus and its dead letters."),
     "payments": Entry("transactional.payments.command:app", WORK, "Prove that the payment ledger balances."),
     "inventory": Entry("transactional.inventory.command:app", WORK, "Prove that the stock is the sum of its ledger."),
+    "reviews": Entry("transactional.reviews.command:app", WORK, "Prove that ratings are what the reviews say."),
     "search": Entry("transactional.search.command:app", WORK, "Build the search index anew."),
     "evaluate": Entry(
         "transactional.search.evaluation.command:app", WORK, "Judge the ranking of search by a click log."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakefront.contracts import commerce, decisions, storefront
+from lakefront.contracts import commerce, decisions, reviews, storefront
 from lakefront.contracts.envelope import EventData
 
 _COMMERCE: tuple[type[EventData], ...] = (
@@ -15,6 +15,7 @@ _COMMERCE: tuple[type[EventData], ...] = (
     commerce.OrderPlaced,
     commerce.OrderStatusChanged,
     commerce.PaymentChanged,
+    reviews.ReviewChanged,
     decisions.FraudAssessed,
 )
 _STOREFRONT: tuple[type[EventData], ...] = (

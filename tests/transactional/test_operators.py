@@ -18,6 +18,7 @@ COMMANDS = {
     "inventory": ["check"],
     "orders": ["show", str(new_id())],
     "payments": ["check"],
+    "reviews": ["check"],
     "tariffs": ["taxes", "FILE"],
 }
 

@@ -122,6 +122,33 @@ class House:
                 return
         raise TimeoutError("no worker came to keep pages for long")
 
+    async def write_review(self, product_id: str) -> str:
+        """Of somebody to whom the product was delivered; it waits."""
+        client = self.clients[0]
+        account = {"email": f"{new_id().hex}@example.com", "password": "correct horse battery"}
+        token = (await client.post("/api/v1/auth/register", json=account)).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        address = {"street": "123 Main St", "city": "Seattle", "state": "WA", "zip": "98101", "country": "US"}
+        items = [{"product_id": product_id, "quantity": 1}]
+        order = {"items": items, "shipping_address": address, "payment_method": "tok_visa"}
+        placed = (await client.post("/api/v1/orders", json=order, headers=headers)).json()
+        await self.sql("UPDATE orders SET status = 'delivered' WHERE id = %s", placed["order_id"])
+        words = {"rating": 4, "title": "Boils fast", "text": "Half a year of daily use and not a dent."}
+        answer = await client.post(f"/api/v1/products/{product_id}/reviews", json=words, headers=headers)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["review_id"])
+
+    async def ratings(self, product_id: str, category: str) -> list[tuple[int, int, int]]:
+        """How many reviews each worker counts: on the page, in the list, and beside the reviews."""
+        counts = []
+        for client in self.clients:
+            page = (await client.get(f"/api/v1/products/{product_id}")).json()
+            listed = (await client.get("/api/v1/products", params={"category": category})).json()
+            reviews = (await client.get(f"/api/v1/products/{product_id}/reviews")).json()
+            counted = reviews["summary"]["rating_count"]
+            counts.append((page["rating_count"], listed["items"][0]["rating_count"], counted))
+        return counts
+
     async def title(self, client: httpx.AsyncClient, product_id: str) -> str:
         return str((await client.get(f"/api/v1/products/{product_id}")).json()["title"])
 
@@ -221,6 +248,20 @@ async def test_a_changed_price_is_soon_shown_by_every_worker(house: House) -> No
     house.assert_never_old("10.00", "11.00", changed_at)
     first_new = min(shown.at for shown in house.seen if shown.price == "11.00")
     assert first_new < changed_at + NEVER_OLD_AFTER
+
+
+async def test_a_review_that_is_approved_is_soon_counted_by_every_worker(house: House) -> None:
+    product_id, category = await house.list_product("10.00")
+    review = await house.write_review(product_id)
+    await house.until_it_is_kept_for_long(product_id)
+    assert await house.ratings(product_id, category) == [(0, 0, 0)] * WORKERS
+    approve = f"/api/v1/reviews/{review}/approve"
+    answer = await house.clients[0].post(approve, json={"version": 1}, headers=house.internal)
+    assert answer.status_code == 200, answer.text
+    end = time.monotonic() + NEVER_OLD_AFTER
+    while (found := await house.ratings(product_id, category)) != [(1, 1, 1)] * WORKERS:
+        assert time.monotonic() < end, found
+        await asyncio.sleep(0.05)
 
 
 async def test_a_price_that_changed_while_redis_was_paused_is_never_shown_old(house: House) -> None:

@@ -40,6 +40,11 @@ def opened_email(user_id: UUID, field: bytes | None) -> str:
     return "" if field is None else cipher().decrypt(field, f"users.email:{user_id}")
 
 
+def opened_name(user_id: UUID, field: bytes | None) -> str:
+    """The name; empty where the account has none."""
+    return "" if field is None else cipher().decrypt(field, f"users.name:{user_id}")
+
+
 async def by_id(connection: Connection, user_id: UUID) -> Row | None:
     """An account as ``store.BY_ID`` finds it, readable."""
     return _opened(await first(connection, store.BY_ID, {"user_id": user_id}))
@@ -53,6 +58,5 @@ async def by_email(connection: Connection, email: str) -> Row | None:
 def _opened(row: Row | None) -> Row | None:
     if row is None:
         return None
-    user_id, name = row["user_id"], row["name"]
-    text = "" if name is None else cipher().decrypt(name, f"users.name:{user_id}")
-    return row | {"email": opened_email(user_id, row["email"]), "name": text}
+    user_id = row["user_id"]
+    return row | {"email": opened_email(user_id, row["email"]), "name": opened_name(user_id, row["name"])}

@@ -16,6 +16,7 @@ from transactional.catalogue.schemas import (
     CategoryPath,
     Facets,
     Language,
+    LeastRating,
     ListedProducts,
     NamedValue,
     NewAttributeSchema,
@@ -68,6 +69,7 @@ def chosen(
     ] = None,
     price_min: Annotated[RequestedAmount | None, Query()] = None,
     price_max: Annotated[RequestedAmount | None, Query()] = None,
+    rating_min: Annotated[LeastRating | None, Query()] = None,
     brand: Annotated[list[Brand] | None, Query(max_length=20, description="One of these.")] = None,
     seller: Annotated[Seller | None, Query()] = None,
     tag: Annotated[list[Tag] | None, Query(max_length=20, description="All of these.")] = None,
@@ -85,7 +87,7 @@ def chosen(
     pairs = [tuple(one.split(":", 1)) for one in attribute or ()]
     attributes = tuple(sorted({(name, value) for name, value in pairs}))
     brands, tags = tuple(sorted(set(brand or ()))), tuple(sorted(set(tag or ())))
-    return service.Filter(category, price_min, price_max, brands, seller, tags, attributes)
+    return service.Filter(category, price_min, price_max, brands, seller, tags, attributes, rating_min)
 
 
 Chosen = Annotated[service.Filter, Depends(chosen)]
@@ -96,7 +98,7 @@ async def list_products(
     request: Request,
     core: CoreDep,
     chosen: Chosen,
-    sort: Annotated[Sort, Query(description="newest, cheapest, dearest or most bought first")] = "newest",
+    sort: Annotated[Sort, Query(description="newest, cheapest, dearest, most bought or best rated first")] = "newest",
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     page: Annotated[int, Query(ge=1, le=500, description="Page number; a cursor is faster and wins over it.")] = 1,
     cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")] = None,

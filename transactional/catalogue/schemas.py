@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from transactional.platform.amounts import Currency, RequestedAmount, fits
 
 MOST_PRODUCTS = 500
-Sort = Literal["newest", "price", "price_desc", "popularity"]
+Sort = Literal["newest", "price", "price_desc", "popularity", "rating"]
 CategoryPath = Annotated[
     str,
     Field(
@@ -75,6 +76,15 @@ Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2}
 OptionName = Annotated[str, Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=40)]
 OptionValue = Annotated[Text, Field(min_length=1, max_length=60)]
 Status = Literal["active", "inactive", "discontinued"]
+LeastRating = Annotated[
+    Decimal,
+    Field(
+        ge=1, le=5, max_digits=3, decimal_places=2, examples=["4"], description="Rated so by its reviews in the mean."
+    ),
+]
+RatingAverage = Annotated[
+    float | None, Field(examples=[4.35], description="Of its reviews, from 1 to 5; null where there is none.")
+]
 
 
 class Strict(BaseModel):
@@ -343,6 +353,8 @@ class Product(BaseModel):
     images: list[ShownImage]
     """A variant without any shows its product's."""
     languages: list[str]
+    rating_average: RatingAverage
+    rating_count: int
     created_at: datetime
     updated_at: datetime
     version: int
@@ -399,6 +411,8 @@ class ProductInList(BaseModel):
     has_variants: bool
     """Shown at the price of its cheapest variant; one must be chosen."""
     image: ShownImage | None
+    rating_average: RatingAverage
+    rating_count: int
 
 
 class ProductList(BaseModel):

@@ -52,6 +52,7 @@ class Filter:
     seller: str | None = None
     tags: tuple[str, ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
+    rating_min: Decimal | None = None
 
     def parameters(self) -> dict[str, Any]:
         """For the statements that list. Several values of one attribute are a choice: one of them must be there."""
@@ -65,6 +66,7 @@ class Filter:
             "below": f"{self.category}/%",
             "price_min": self.price_min,
             "price_max": self.price_max,
+            "rating_min": self.rating_min,
             "brands": list(self.brands) or None,
             "seller": self.seller,
             "tags": list(self.tags) or None,

@@ -20,8 +20,9 @@ _STOCK = "coalesce((SELECT sum(s.available) FROM stock s WHERE s.product_id = {r
 _OFFERED = f"greatest({_STOCK} - {_IN_CARTS}, 0)"
 
 # The product with its variants but for those that are inactive; whether it is to be kept for a moment only (carts hold
-# some of it, or it is a variant, which may show its product's images); and the version of all its rows: none of the versions
-# that it sums ever falls, and no row goes. A language that it is not translated to shows the product as it was listed.
+# some of it, or it is a variant, which may show its product's images and shows its rating); and the version of all its rows
+# and its rating: none of the versions that it sums ever falls, and no row goes. A language that it is not translated to shows
+# the product as it was listed.
 PRODUCT = """
 WITH asked AS (
     SELECT p.*, coalesce(t.title, p.title) AS shown_title, coalesce(t.description, p.description) AS shown_description
@@ -67,9 +68,11 @@ SELECT json_build_object(
                THEN (SELECT images FROM products WHERE id = p.parent_id) ELSE p.images END,
            'languages', coalesce((SELECT json_agg(l.language ORDER BY l.language)
                                     FROM product_translations l WHERE l.product_id = p.id), '[]'),
+           'rating_average', rated.rating_average, 'rating_count', rated.rating_count,
            'created_at', iso_text(p.created_at), 'updated_at', iso_text(p.updated_at), 'version', p.version)::text,
-       (SELECT sum(held) > 0 FROM variant) OR p.parent_id IS NOT NULL, (p.version + (SELECT sum(version) FROM variant))::bigint
-  FROM asked p JOIN categories c ON c.id = p.category_id
+       (SELECT sum(held) > 0 FROM variant) OR p.parent_id IS NOT NULL, 
+       (p.version + p.rating_version + (SELECT sum(version) FROM variant))::bigint
+  FROM asked p JOIN categories c ON c.id = p.category_id JOIN products rated ON rated.id = coalesce(p.parent_id, p.id)
 """.replace("{stock}", _STOCK.format(row="v")).replace("{in_carts}", _IN_CARTS.format(row="v"))
 
 KNOWN_SKUS = "SELECT sku FROM products WHERE sku = ANY(%(skus)s)"
@@ -92,6 +95,7 @@ _LISTED = """
        AND (%(brands)s::text[] IS NULL OR p.brand = ANY(%(brands)s))
        AND (%(seller)s::text IS NULL OR p.seller = %(seller)s)
        AND (%(tags)s::text[] IS NULL OR p.tags @> %(tags)s)
+       AND (%(rating_min)s::numeric IS NULL OR p.rating_average >= %(rating_min)s)
        AND (%(facets)s::jsonb IS NULL OR p.facets @> %(facets)s)
        AND (%(choices)s::jsonb IS NULL OR NOT EXISTS (
                SELECT FROM jsonb_each(%(choices)s) AS w (name, allowed)
@@ -115,7 +119,8 @@ SELECT coalesce(json_agg(json_build_object(
                THEN EXISTS (SELECT FROM products v
                              WHERE v.parent_id = p.id AND v.status = 'active' AND {offered_of_variant} > 0)
                ELSE {offered} > 0 END,
-           'has_variants', p.has_variants, 'seller', p.seller, 'image', p.images -> 0)
+           'has_variants', p.has_variants, 'seller', p.seller, 'image', p.images -> 0,
+           'rating_average', p.rating_average, 'rating_count', p.rating_count)
            ORDER BY p.place) FILTER (WHERE p.place <= %(limit)s), '[]')::text,
        max(p.id::text) FILTER (WHERE p.place = %(limit)s AND p.found > %(limit)s),
        max({key}) FILTER (WHERE p.place = %(limit)s AND p.found > %(limit)s)
@@ -138,6 +143,11 @@ LISTS = {
     ),
     "popularity": _sorted(
         "p.popularity", "(p.popularity, p.id) < (%(after_key)s::bigint, %(after_id)s)", "p.popularity DESC, p.id DESC"
+    ),
+    "rating": _sorted(
+        "p.rating_rank",
+        "(p.rating_rank, p.id) < (%(after_key)s::numeric, %(after_id)s)",
+        "p.rating_rank DESC, p.id DESC",
     ),
 }
 

@@ -59,6 +59,7 @@ class Kind:
 KINDS = {
     "product": Kind(HOUR, 1.5, browser=1, cdn=300),
     "product_list": Kind(30.0, 1.5, browser=1, cdn=900),  # it shows what is in stock
+    "reviews": Kind(60.0, 1.5, browser=1, cdn=300),  # no event tells of an author's new name
     "facets": Kind(60.0, 4.0, browser=1, cdn=900),
     "category_tree": Kind(24 * HOUR, 1.5, browser=300, cdn=300),
     "search": Kind(1.5, 1.5, browser=1, cdn=600),  # the index itself follows within a second

@@ -21,6 +21,8 @@ class Permission(StrEnum):
     FULFIL_ORDERS = "fulfil_orders"
     REFUND_PAYMENTS = "refund_payments"
     ISSUE_STORED_VALUE = "issue_stored_value"
+    MODERATE_REVIEWS = "moderate_reviews"
+    """Decide which reviews the shop shows."""
     MANAGE_ACCOUNTS = "manage_accounts"
     """Roles of accounts, and the clients of OAuth."""
     SEE_AUDIT_LOG = "see_audit_log"
@@ -34,7 +36,7 @@ PERMISSIONS = MappingProxyType(
         "guest": frozenset[Permission](),
         "shopper": frozenset[Permission](),
         "seller": frozenset[Permission](),
-        "moderator": frozenset[Permission](),
+        "moderator": frozenset({Permission.MODERATE_REVIEWS}),
         "analyst": frozenset({Permission.SEE_STOCK, Permission.SEE_ORDER_HISTORY}),
         "support": frozenset(
             {

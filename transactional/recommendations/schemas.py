@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from transactional.catalogue.schemas import ShownImage
+from transactional.catalogue.schemas import RatingAverage, ShownImage
 
 EXAMPLE: dict[str, Any] = {
     "decision_id": "01935a3e-7c1f-7e0a-9a53-2f6d6a0c4b11",
@@ -19,6 +19,8 @@ EXAMPLE: dict[str, Any] = {
             "currency": "USD",
             "has_variants": False,
             "image": None,
+            "rating_average": 4.35,
+            "rating_count": 31,
         }
     ],
     "metadata": {
@@ -40,6 +42,8 @@ class ProductCard(BaseModel):
     has_variants: bool
     """Shown at the price of its cheapest variant; one must be chosen."""
     image: ShownImage | None
+    rating_average: RatingAverage
+    rating_count: int
 
 
 class RecommendationMetadata(BaseModel):

@@ -7,7 +7,8 @@ from __future__ import annotations
 CARDS = """
 SELECT asked.id::text, p.id::text,
        json_build_object('product_id', p.id, 'title', p.title, 'price', money_text(p.price, p.currency),
-                         'currency', p.currency, 'has_variants', p.has_variants, 'image', p.images -> 0)::text,
+                         'currency', p.currency, 'has_variants', p.has_variants, 'image', p.images -> 0,
+                         'rating_average', p.rating_average, 'rating_count', p.rating_count)::text,
        CASE WHEN p.has_variants
             THEN EXISTS (SELECT FROM products v JOIN stock s ON s.product_id = v.id
                           WHERE v.parent_id = p.id AND v.status = 'active' AND s.available > 0)

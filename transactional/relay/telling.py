@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from lakefront.breaker import CircuitBreaker, CircuitOpen
 from lakefront.contracts.commerce import ProductListed, StockChanged
+from lakefront.contracts.reviews import ReviewChanged
 from lakefront.ids import new_id
 from lakefront.redis_connection import RedisConnection
 from transactional.platform.database import Connection
@@ -82,6 +83,8 @@ class Changed:
         product = data.get("product_id")
         if not isinstance(product, str):
             return
+        if event_type == ReviewChanged.event_type and not data["is_public"]:
+            return  # it waits, or is rejected: the shop shows what it did
         if event_type == StockChanged.event_type:
             self.stock.add(product)
             if data["available"] <= 0 or data["available"] - data["change"] <= 0:

@@ -24,7 +24,7 @@ MOST_SUGGESTIONS = 10
 MOST_CATEGORIES = 30
 SNIPPET_CHARACTERS = 160
 Match = Literal["all_words", "corrected", "some_words", "popular"]
-Sort = Literal["relevance", "newest", "price", "price_desc", "popularity"]
+Sort = Literal["relevance", "newest", "price", "price_desc", "popularity", "rating"]
 Facets = dict[str, list[tuple[str, int]]]
 """By kind, terms of the index with how many results have them, the commonest first."""
 _FACET_FIELDS = {
@@ -43,6 +43,7 @@ _ORDERS: dict[Sort, dict[str, Any]] = {
     "price": {"order_by_field": "price", "order": Order.Asc},
     "price_desc": {"order_by_field": "price", "order": Order.Desc},
     "popularity": {"order_by_field": "units_sold", "order": Order.Desc},
+    "rating": {"order_by_field": "rating_rank", "order": Order.Desc},
 }
 
 

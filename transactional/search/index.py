@@ -26,7 +26,7 @@ from lakefront.money import decimals
 from lakefront.telemetry import logger
 from transactional.search.analysis import STEMS, WORDS, register
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Part of a generation's name: code that needs other fields builds an index of its own, and never opens this one."""
 HEAP_BYTES = 64_000_000
 PRICE_UNITS = 10_000
@@ -64,6 +64,8 @@ def build_schema() -> Schema:
     builder.add_text_field("price_range", fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_integer_field("price", indexed=True, fast=True)  # those of all variants, the lowest first
     builder.add_integer_field("listed_ms", fast=True)
+    builder.add_integer_field("rating", indexed=True, fast=True)  # in hundredths; none where there is no review
+    builder.add_integer_field("rating_rank", fast=True)
     builder.add_integer_field("units_sold", indexed=True, fast=True)
     builder.add_float_field("weight", fast=True)
     builder.add_bytes_field("card", stored=True)
@@ -87,6 +89,10 @@ class ProductDocument:
     card: str
     units_sold: int = 0
     listed_ms: int = 0
+    rating: int | None = None
+    """The average of its reviews, in hundredths of a star."""
+    rating_rank: int = 0
+    """What the best rated are sorted by."""
     seller: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     facets: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -119,6 +125,9 @@ class ProductDocument:
         self._add_facets(made)
         made.add_integer("units_sold", self.units_sold)
         made.add_integer("listed_ms", self.listed_ms)
+        made.add_integer("rating_rank", self.rating_rank)
+        if self.rating is not None:
+            made.add_integer("rating", self.rating)
         made.add_float("weight", stored_weight(weight(self.units_sold, self.is_available)))
         made.add_bytes("card", self.card.encode())
         return made

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import orjson
 from prometheus_client import Counter
 
 from lakefront.bus import COMMERCE, Bus, Entry
 from lakefront.contracts.commerce import PriceChanged, ProductListed, StockChanged
+from lakefront.contracts.reviews import ReviewChanged
 from lakefront.telemetry import logger
 from transactional.search.index import Progress
 
 CONSUMER = "search-writer"
 PACKS_AT_ONCE = 20
 """Of each partition; who gets fewer has read all that there was."""
-_NEWS = {model.event_type for model in (ProductListed, PriceChanged, StockChanged)}
+_NEWS = {model.event_type for model in (ProductListed, PriceChanged, StockChanged, ReviewChanged)}
 
 EVENTS = Counter(
     "lakefront_search_events", "Envelopes that the search writer read, by what became of them.", ["result"]
@@ -59,12 +61,17 @@ def _check_for_a_gap(progress: Progress, entry: Entry) -> None:
     progress.positions[entry.partition] = max(known, entry.first_position + entry.count - 1)
 
 
+def _is_news(event_type: str, data: dict[str, Any]) -> bool:
+    """A review that waits, or is rejected, changes nothing that is shown."""
+    return event_type in _NEWS and (event_type != ReviewChanged.event_type or data["is_public"])
+
+
 async def _named(bus: Bus, entry: Entry) -> dict[str, datetime]:
     found: dict[str, datetime] = {}
     for place, line in enumerate(entry.payload.split(b"\n")):
         try:
             event = orjson.loads(line)
-            if event["event_type"] in _NEWS:
+            if _is_news(event["event_type"], event["data"]):
                 found[event["data"]["product_id"]] = datetime.fromisoformat(event["recorded_at"])
                 EVENTS.labels("used").inc()
             else:

@@ -30,6 +30,8 @@ class Filters:
     price_min: int | None = None
     price_max: int | None = None
     in_stock: bool = False
+    rating_min: int | None = None
+    """In hundredths of a star."""
 
 
 class QueryBuilder:
@@ -130,6 +132,8 @@ class QueryBuilder:
         if filters.price_min is not None or filters.price_max is not None:
             bounds = (filters.price_min, filters.price_max)
             conditions.append(Query.range_query(self._schema, "price", FieldType.Integer, *bounds))
+        if filters.rating_min is not None:
+            conditions.append(Query.range_query(self._schema, "rating", FieldType.Integer, filters.rating_min, None))
         if filters.in_stock:
             conditions.append(self._term("availability", "in_stock"))
         silent = [(Occur.Must, Query.const_score_query(condition, 0.0)) for condition in conditions]

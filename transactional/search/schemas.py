@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from transactional.catalogue.schemas import Brand, CategoryPath, NamedValue, ProductInList, Seller, Tag, Text
+from transactional.catalogue.schemas import (
+    Brand,
+    CategoryPath,
+    LeastRating,
+    NamedValue,
+    ProductInList,
+    Seller,
+    Tag,
+    Text,
+)
 from transactional.platform.amounts import RequestedAmount
 from transactional.search.errors import DEEPEST
 from transactional.search.finding import Sort
@@ -36,8 +45,9 @@ class SearchRequest(BaseModel):
     )
     price_min: RequestedAmount | None = None
     price_max: RequestedAmount | None = None
+    rating_min: LeastRating | None = None
     in_stock: bool = False
-    sort: Sort = Field("relevance", description="Best, newest, cheapest, dearest or most bought first.")
+    sort: Sort = Field("relevance", description="Best, newest, cheapest, dearest, most bought or best rated first.")
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     page: Annotated[int, Field(ge=1, le=DEEPEST)] = 1
     cursor: Annotated[str, Field(max_length=200)] | None = None

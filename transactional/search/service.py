@@ -212,6 +212,7 @@ def filters_of(request: SearchRequest) -> Filters:
         _units(request.price_min),
         _units(request.price_max),
         request.in_stock,
+        None if request.rating_min is None else int(request.rating_min * 100),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 _COLUMNS = """
 SELECT p.id::text AS id, p.status = 'active' AS is_active, p.title, p.description, p.brand, p.seller,
        c.path AS category_path, p.attributes, p.facets, p.tags, p.currency, p.popularity AS units_sold,
+       (p.rating_average * 100)::int AS rating, (p.rating_rank * 1000000)::int AS rating_rank,
        (extract(epoch FROM coalesce(uuid_extract_timestamp(p.id), p.created_at)) * 1000)::bigint AS listed_ms,
        coalesce(v.price_units, ARRAY[(p.price * 10000)::bigint]) AS price_units,
        CASE WHEN p.has_variants THEN coalesce(v.is_available, false) ELSE own.is_available END AS is_available,
@@ -18,6 +19,7 @@ SELECT p.id::text AS id, p.status = 'active' AS is_active, p.title, p.descriptio
                          'in_stock', CASE WHEN p.has_variants THEN coalesce(v.is_available, false)
                                           ELSE own.is_available END,
                          'seller', p.seller, 'has_variants', p.has_variants, 'image', p.images -> 0,
+                         'rating_average', p.rating_average, 'rating_count', p.rating_count,
                          'highest_price', money_text(coalesce(v.highest_price, p.price), p.currency))::text AS card
   FROM products p
   JOIN categories c ON c.id = p.category_id

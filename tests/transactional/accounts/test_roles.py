@@ -28,6 +28,7 @@ DOORS: dict[Permission, tuple[str, str]] = {
     Permission.FULFIL_ORDERS: ("PUT", f"/orders/{NOBODY}/status"),
     Permission.REFUND_PAYMENTS: ("POST", "/payments/refund"),
     Permission.ISSUE_STORED_VALUE: ("POST", "/gift-cards"),
+    Permission.MODERATE_REVIEWS: ("POST", f"/reviews/{NOBODY}/approve"),
     Permission.MANAGE_ACCOUNTS: ("PUT", f"/users/{NOBODY}/role"),
     Permission.SEE_AUDIT_LOG: ("GET", "/audit"),
 }

@@ -53,7 +53,7 @@ async def test_a_stranger_is_shown_popular_products_with_their_prices(client, gu
     for product in offered:
         assert by_id[product["product_id"]] == {
             "product_id": product["product_id"], "title": product["title"], "price": product["price"], "currency": "USD",
-            "has_variants": False, "image": None,
+            "has_variants": False, "image": None, "rating_average": None, "rating_count": 0,
         }  # fmt: skip
     order = list(by_id)
     if sold_out["product_id"] in by_id:

@@ -71,6 +71,8 @@ def test_subjects_do_not_wait_for_each_other() -> None:
             {"product_id": "a", "available": 7, "change": 7},
             Changed(stock={"a"}, is_availability=True),
         ),
+        ("reviews.review.changed.v1", {"product_id": "a", "is_public": True}, Changed({"a"})),
+        ("reviews.review.changed.v1", {"product_id": "a", "is_public": False}, Changed()),
         ("commerce.order.placed.v1", {"order_id": "o", "lines": [{"product_id": "a"}]}, Changed()),
     ],
 )

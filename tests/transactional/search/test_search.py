@@ -301,6 +301,27 @@ async def test_results_are_sorted_by_price_age_and_sales_where_asked(house, find
     assert titles(first) + titles(second) == orders["price"]
 
 
+async def test_results_are_sorted_and_filtered_by_what_reviews_say(find, index, create_product, shop) -> None:
+    given = {"Old lamp": "{0,0,0,0,1}", "Lamp": "{0,0,0,40,160}", "New lamp": None, "Bad lamp": "{9,1,0,0,0}"}
+    for title, stars in given.items():
+        product = await create_product(title=title, stock={"main": 1})
+        if stars:
+            await shop.sql("UPDATE products SET rating_stars = %s WHERE id = %s", stars, product["product_id"])
+    await index()
+    found = await find("lamp", sort="rating")
+    assert titles(found) == ["Lamp", "Old lamp", "New lamp", "Bad lamp"]
+    assert [(item["rating_average"], item["rating_count"]) for item in found["items"]] == [
+        (4.8, 200), (5.0, 1), (None, 0), (1.1, 10),
+    ]  # fmt: skip
+    for least, expected in (
+        ("4.8", ["Lamp", "Old lamp"]),
+        ("4.81", ["Old lamp"]),
+        ("1", ["Lamp", "Old lamp", "Bad lamp"]),
+    ):
+        narrowed = await find("lamp", sort="rating", rating_min=least)
+        assert (titles(narrowed), narrowed["count"]) == (expected, len(expected)), least
+
+
 async def test_sellers_and_tags_are_facets_and_filters(find, index, create_product) -> None:
     await create_product(title="Hat", seller="ada-ltd", tags=["wool", "winter-sale"])
     await create_product(title="Hat", seller="bo-ab", tags=["wool"])

@@ -13,7 +13,7 @@ from transactional.catalogue import service as catalogue
 from transactional.search import building
 from transactional.search.building import BuildUnderWay, _alone, build
 from transactional.search.index import Generation, IndexLocked, Progress
-from transactional.search.news import CONSUMER, NewsLost
+from transactional.search.news import CONSUMER, EVENTS, NewsLost
 
 
 async def set_stock(client, internal, product, quantity: int) -> None:
@@ -41,7 +41,8 @@ async def test_a_product_that_is_listed_is_found_with_its_card(house, create_pro
     assert card == {
         "product_id": product["product_id"], "sku": product["sku"], "title": "Enamel Kettles",
         "category": "home/kitchen", "brand": None, "currency": "USD", "price": "39.90", "base_price": "39.90",
-        "in_stock": True, "seller": None, "has_variants": False, "image": None, "highest_price": "39.90",
+        "in_stock": True, "seller": None, "has_variants": False, "image": None, "rating_average": None,
+        "rating_count": 0, "highest_price": "39.90",
     }  # fmt: skip
     assert house.found("attributes", "camp") == house.found("category_path", "home") == [card]
     assert house.found("category_path", "home/kitchen") == [card]
@@ -68,6 +69,28 @@ async def test_a_price_that_changes_is_shown_and_filtered_by(house, client, inte
     assert answer.status_code == 200, answer.text
     await house.catch_up(writer)
     assert [card["price"] for card in house.found("title", "lantern")] == ["21.50"]
+
+
+async def test_a_review_that_is_approved_is_shown_and_one_that_waits_is_not_looked_at(
+    house, client, internal, shop, create_user, create_product
+) -> None:
+    writer = house.writer()
+    await writer.open()
+    product, user = await create_product(title="Lantern", stock={"main": 3}), await create_user()
+    order = (await shop.order(user.headers, product)).json()["order_id"]
+    await shop.sql("UPDATE orders SET status = 'delivered' WHERE id = %s", order)
+    await house.catch_up(writer)
+    used = EVENTS.labels("used")._value.get()
+    words = {"rating": 4, "title": "Bright", "text": "It lights the whole tent."}
+    path = f"/api/v1/products/{product['product_id']}/reviews"
+    review = (await client.post(path, json=words, headers=user.headers)).json()
+    await house.catch_up(writer)
+    assert EVENTS.labels("used")._value.get() == used
+    approve = f"/api/v1/reviews/{review['review_id']}/approve"
+    await client.post(approve, json={"version": 1}, headers=internal)
+    await house.catch_up(writer)
+    assert EVENTS.labels("used")._value.get() == used + 1
+    assert [(card["rating_average"], card["rating_count"]) for card in house.found("title", "lantern")] == [(4.0, 1)]
 
 
 async def test_a_writer_goes_on_exactly_where_the_index_stands(house, create_product) -> None:
