@@ -23,6 +23,7 @@ from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
 from transactional.platform.query import first, rows, value
+from transactional.reviews import service as reviews
 
 BATCH = 500
 LEASE = timedelta(minutes=2)
@@ -91,11 +92,14 @@ async def _erase(core: Core, user_id: UUID) -> None:
             return
         while await _erase_orders(connection, user_id):
             pass
+    async with core.db.transaction() as connection:  # of its own: who writes a review locks the product first
+        await reviews.forget_author(connection, user_id, core.clock.now())
     async with core.db.transaction() as connection:
         if await first(connection, store.LOCK, {"user_id": user_id}) is None:
             return
-        # From here on no order of the account can come: its foreign key waits, and then finds nobody.
+        # From here on no order or review of the account can come: its foreign key waits, and then finds nobody.
         await connection.execute(store.LOCK_ACCOUNT, {"user_id": user_id})
+        await reviews.forget_author(connection, user_id, core.clock.now())
         if await rows(connection, store.OPEN_ORDERS, {"user_id": user_id}):
             await _hold_back(connection, user_id, "open_orders")
             return

@@ -78,6 +78,14 @@ SELECT json_build_object(
   FROM wishlists w WHERE w.user_id = %(user_id)s ORDER BY w.id
 """
 
+REVIEWS = """
+SELECT json_build_object(
+           'review_id', r.id, 'product_id', r.product_id, 'rating', r.rating, 'title', r.title, 'text', r.text,
+           'author', r.author, 'status', r.status, 'reason', r.reason, 'note', r.note,
+           'created_at', iso_text(r.created_at), 'submitted_at', iso_text(r.submitted_at))::text
+  FROM reviews r WHERE r.user_id = %(user_id)s ORDER BY r.id
+"""
+
 STORED_VALUE = """
 SELECT json_build_object(
            'kind', s.kind, 'code_end', s.code_end, 'currency', s.currency,
@@ -106,6 +114,7 @@ SECTIONS = {
     "orders": ORDERS,
     "carts": CARTS,
     "wishlists": WISHLISTS,
+    "reviews": REVIEWS,
     "stored_value": STORED_VALUE,
     "letters": LETTERS,
     "audit_log": AUDIT_LOG,

@@ -241,6 +241,7 @@ class AccountExport(BaseModel):
     """With lines, addresses, payments, coupon, gift cards and history."""
     carts: list[dict[str, Any]]
     wishlists: list[dict[str, Any]]
+    reviews: list[dict[str, Any]]
     stored_value: list[dict[str, Any]]
     letters: list[dict[str, Any]]
     audit_log: list[dict[str, Any]]

@@ -122,6 +122,12 @@ async def bought(
     for path in ("/cart/items", "/users/wishlist/items"):
         body = {"product_id": product["product_id"], **({"quantity": 2} if path == "/cart/items" else {})}
         assert (await client.post(f"/api/v1{path}", json=body, headers=user.headers)).status_code in (200, 201)
+    review = {"rating": 5, "title": "Warm and dry", "text": "Worn for a whole winter.", "author": NAME}
+    written = await client.post(f"/api/v1/products/{product['product_id']}/reviews", json=review, headers=user.headers)
+    assert written.status_code == 201, written.text
+    body = {"version": written.json()["version"]}
+    shown = await client.post(f"/api/v1/reviews/{written.json()['review_id']}/approve", json=body, headers=internal)
+    assert shown.status_code == 200, shown.text
     yield user, orders
 
 
@@ -134,7 +140,9 @@ async def test_nothing_in_the_database_names_who_was_deleted(
     assert {"sandbox_messages.recipient", "checkouts.idempotency_key"} <= await where(app, user.email)
     assert await where(app, STREET) == {"orders.shipping_address", "orders.billing_address"}
     await rows(app, "UPDATE wishlists SET name = %s WHERE user_id = %s", f"For {NAME}", user.user_id)
-    assert await where(app, NAME) == {"wishlists.name"}
+    assert await where(app, NAME) == {"wishlists.name", "reviews.author"}
+    reviewed = "SELECT rating_count FROM products p JOIN order_lines l ON l.product_id = p.id WHERE l.order_id = %s"
+    assert await rows(app, reviewed, orders[0]) == [(1,)]
     ledger = await rows(app, "SELECT sum(amount) FROM payment_ledger")
 
     await delete(app, client, user)
@@ -145,6 +153,7 @@ async def test_nothing_in_the_database_names_who_was_deleted(
     assert kept == [(status, None, None, None) for status in ("delivered", "cancelled", "failed")]
     paid = "SELECT DISTINCT method_token FROM payments WHERE order_id = ANY(%s::uuid[])"
     assert await rows(app, paid, orders) == [("erased",)]
+    assert await rows(app, reviewed, orders[0]) == [(0,)]
     assert (await shop.payment(orders[0]))["status"] == "captured"
     assert await rows(app, "SELECT sum(amount) FROM payment_ledger") == ledger
     for table in (

@@ -87,6 +87,19 @@ async def test_the_owner_gets_everything(
     assert [entry["action"] for entry in found["audit_log"]] == ["account_exported"]
 
 
+async def test_what_the_account_wrote_is_in_it(
+    app: FastAPI, client: httpx.AsyncClient, shop: Any, create_user: Create, create_product: Create
+) -> None:
+    user, product = await create_user(), await create_product(stock={"main": 5})
+    order = (await shop.order(user.headers, product)).json()["order_id"]
+    await sql(app, "UPDATE orders SET status = 'delivered' WHERE id = %s", order)
+    review = {"rating": 2, "title": "Too small", "text": "It shrank in the wash.", "author": "Countess"}
+    path = f"/api/v1/products/{product['product_id']}/reviews"
+    assert (await client.post(path, json=review, headers=user.headers)).status_code == 201
+    (found,) = (await ask(client, user)).json()["reviews"]
+    assert found.items() >= {**review, "product_id": product["product_id"], "status": "pending"}.items()
+
+
 async def test_no_secret_and_nobody_elses_data_is_in_it(
     app: FastAPI, client: httpx.AsyncClient, shop: Any, create_user: Create, create_product: Create
 ) -> None:
