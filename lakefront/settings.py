@@ -119,6 +119,10 @@ class Settings(BaseSettings):
     field_keys_file: str = Field(
         "", description="Keys that encrypt personal fields; empty: field-keys.json in the data folder."
     )
+    field_keys_kms: str = Field(
+        "",
+        description="AWS KMS key (id, ARN or alias) that wraps the keys of that file; empty: they stand as they are.",
+    )
 
     # Sign-in through an external OpenID provider; without an issuer there is none
     openid_issuer: str = Field("", description="The provider's issuer, as its discovery document names it.")
