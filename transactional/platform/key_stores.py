@@ -90,18 +90,18 @@ class FileKeys:
         self._keys: dict[int, bytes] = {}
         self._used_from: dict[int, float] = {}
         self._refreshing = threading.Lock()
-        self._unavailable: tuple[float, str] | None = None
+        self._failed: tuple[float, str] | None = None
 
     def keys(self, known: int | None = None) -> Mapping[int, bytes]:
-        """See ``KeyStore``. Requests do not queue for a service that is away: after a failure it is not asked for a moment."""
+        """See ``KeyStore``. Requests do not queue for a service that is away or refuses: it is then not asked for a moment."""
         if self._keys and (known is None or known in self._keys):
             return self._keys
         if not self._refreshing.acquire(timeout=_LONGEST_WAIT_SECONDS if self._keys else -1):
             raise KeysUnavailable(f"key {known} in {self._path} is being opened")
         try:
             if known is None or known not in self._keys:
-                if self._unavailable and time.monotonic() - self._unavailable[0] < _UNTIL_NEXT_TRY_SECONDS:
-                    raise KeysUnavailable(self._unavailable[1])
+                if self._failed and time.monotonic() - self._failed[0] < _UNTIL_NEXT_TRY_SECONDS:
+                    raise KeysUnavailable(self._failed[1])
                 self._refresh()
         finally:
             self._refreshing.release()
@@ -137,10 +137,10 @@ class FileKeys:
             if version not in self._keys:
                 try:
                     self._keys = self._keys | {version: self._open(version, entry)}
-                except KeysUnavailable as error:
-                    self._unavailable = time.monotonic(), str(error)
+                except KeyStoreError as error:
+                    self._failed = time.monotonic(), str(error)
                     raise
-        self._unavailable = None
+        self._failed = None
 
     def move_to(self, other: Wrapping) -> int:
         """Let the same keys stand in the file in another way, all or none; how many there are."""

@@ -26,6 +26,10 @@ class KmsWrapping:
     is_sealed = True
 
     def __init__(self, key_id: str) -> None:
+        try:
+            import boto3  # noqa: F401
+        except ImportError as error:
+            raise KeyStoreError(f"{SETTING} is set: install boto3") from error
         self._key_id = key_id
 
     def seal(self, version: int, key: bytes) -> dict[str, str]:

@@ -7,6 +7,7 @@ import base64
 import json
 import multiprocessing
 import stat
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -201,6 +202,12 @@ def test_a_region_that_is_not_named_is_asked_for(path: Path, kms_key: str, monke
         FileKeys(path, KmsWrapping(kms_key)).keys()
 
 
+def test_a_client_library_that_is_missing_is_asked_for(kms_key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(KeyStoreError, match="LAKEFRONT_FIELD_KEYS_KMS is set: install boto3"):
+        KmsWrapping(kms_key)
+
+
 def test_an_alias_names_a_kms_key_too(process: Callable[[], FileKeys], path: Path, kms_key: str, aws: Any) -> None:
     alias = f"alias/{kms_key.rpartition('/')[2]}"
     aws.client("kms").create_alias(AliasName=alias, TargetKeyId=kms_key)
@@ -224,7 +231,7 @@ def test_processes_that_add_wrapped_keys_at_once_lose_none(
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(120)
     assert [worker.exitcode for worker in workers] == [0, 0]
     keys = process().keys()
     assert sorted(keys) == list(range(1, 8))
