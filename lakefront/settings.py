@@ -122,6 +122,10 @@ class Settings(BaseSettings):
     field_keys_file: str = Field(
         "", description="Keys that encrypt personal fields; empty: field-keys.json in the data folder."
     )
+    field_keys_kms: str = Field(
+        "",
+        description="AWS KMS key (id, ARN or alias) that wraps the keys of that file; empty: they stand as they are.",
+    )
     email_change_undo_days: int = Field(
         7, ge=1, description="For how long an account's former e-mail address can be had back."
     )

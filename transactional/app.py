@@ -33,6 +33,7 @@ from transactional.payments.gateways.registry import close_gateways, open_gatewa
 from transactional.platform.cors import allow_other_origins
 from transactional.platform.docs import DESCRIPTION, describe, serve_documentation
 from transactional.platform.errors import install_error_handlers
+from transactional.platform.key_follower import open_keys
 from transactional.platform.known_answers import KnownAnswers
 from transactional.platform.lifespan import lifespan_with
 from transactional.platform.limits import RateLimitMiddleware
@@ -108,6 +109,7 @@ def create_app() -> FastAPI:
         version="1",
         description=DESCRIPTION,
         lifespan=lifespan_with(
+            open_keys,
             ensure_merchandiser,
             open_gateways,
             open_search,

@@ -95,6 +95,23 @@ def many_logins(settings_with: Callable[..., Any]) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def aws() -> Iterator[Any]:
+    """AWS's KMS and S3 in a process of this worker (``aws_server.Aws``)."""
+    from aws_server import aws_server
+
+    with aws_server() as server:
+        yield server
+
+
+@pytest.fixture
+def aws_environment(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """This process, and those that it starts, find that AWS by AWS's own variables."""
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    return aws
+
+
 CreateUser = Callable[..., Awaitable[User]]
 CreateProduct = Callable[..., Awaitable[dict[str, Any]]]
 

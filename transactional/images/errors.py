@@ -24,3 +24,11 @@ class NoImageType(Problem):
 
     def __init__(self, allowed: str) -> None:
         super().__init__(415, "unsupported_media_type", "Only images are taken here", f"Content-Type: {allowed}.")
+
+
+class StorageAway(Problem):
+    """The folder or object store does not answer, or refuses."""
+
+    def __init__(self) -> None:
+        title = "Images cannot be had just now"
+        super().__init__(503, "image_storage_unavailable", title, headers={"Retry-After": "5"})

@@ -92,6 +92,11 @@ UPDATE images SET lease_until = %(lease_until)s, attempts = attempts + 1
 RETURNING digest, attempts
 """
 
+# An attempt that was none. The number may come again: what it fences off makes the same files.
+GIVE_BACK = """
+UPDATE images SET attempts = attempts - 1 WHERE digest = %(digest)s AND attempts = %(attempts)s AND state = 'waiting'
+"""
+
 FINISH = """
 UPDATE images SET state = %(state)s, sizes = %(sizes)s, lease_until = NULL
  WHERE digest = %(digest)s AND attempts = %(attempts)s AND state = 'waiting' RETURNING digest

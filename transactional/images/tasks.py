@@ -13,6 +13,7 @@ import structlog
 
 from lakefront.clock import real_now
 from transactional.images import store
+from transactional.images.errors import StorageAway
 from transactional.images.pixels import Resized, resize
 from transactional.images.service import show, storage_of
 from transactional.platform.core import Core
@@ -36,17 +37,26 @@ async def make_sizes(core: Core) -> int:
         log.error("image_failed", digest=claim["digest"])
         await _finish(core, claim, None)
         return 1
+    try:
+        await _make(core, claim)
+    except StorageAway:  # says nothing about the image: it is tried again when the claim ends, as often as it takes
+        async with core.db.connection() as connection:
+            await connection.execute(store.GIVE_BACK, claim)
+        return 0
+    return 1
+
+
+async def _make(core: Core, claim: Row) -> None:
     storage = storage_of(core)
     body = await storage.get(claim["digest"])
     try:
         made = await asyncio.to_thread(resize, body)
     except Exception:  # what Pillow raises on a file that it took at the upload; the next attempts may find memory
         log.exception("image_not_resized", digest=claim["digest"], attempt=claim["attempts"])
-        return 1
+        return
     for one in made.values():
         await storage.put(one.name, one.body)
     await _finish(core, claim, made)
-    return 1
 
 
 async def _finish(core: Core, claim: Row, made: dict[str, Resized] | None) -> None:

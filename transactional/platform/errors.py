@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from lakefront.card_numbers import CardNumberRefused
 from lakefront.telemetry import correlation_id
+from transactional.platform.key_stores import KeysUnavailable
 
 PROBLEM_JSON = "application/problem+json"
 log = structlog.get_logger(__name__)
@@ -169,6 +170,11 @@ def install_error_handlers(app: FastAPI) -> None:
     async def _database_away(_: Request, error: Exception) -> Response:
         log.warning("database_unavailable", error=str(error))
         return problem_response(unavailable("database_unavailable", "The database does not answer just now"))
+
+    @app.exception_handler(KeysUnavailable)
+    async def _keys_away(_: Request, error: Exception) -> Response:
+        log.error("field_keys_unavailable", error=str(error))
+        return problem_response(unavailable("keys_unavailable", "Personal fields cannot be read just now"))
 
 
 _HTTP_CODES = {400: ("malformed_json", "The body is not valid JSON"), 413: ("too_large", "The body is too large")}

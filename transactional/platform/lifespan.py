@@ -17,7 +17,7 @@ from lakefront.clock import Clock
 from lakefront.redis_connection import RedisConnection
 from lakefront.settings import Settings, settings
 from serving.decisions import Decisions
-from transactional.platform import clock_follower, revocations
+from transactional.platform import clock_follower, key_follower, revocations
 from transactional.platform.core import Core
 from transactional.platform.database import Database
 from transactional.platform.publisher import Publisher
@@ -100,4 +100,6 @@ async def _open_core(chosen: Settings, stack: AsyncExitStack) -> Core:
         stack.callback(follower.cancel)
     follower_of_ends = asyncio.create_task(revocations.follow(db))
     stack.callback(follower_of_ends.cancel)
+    follower_of_keys = asyncio.create_task(key_follower.follow())
+    stack.callback(follower_of_keys.cancel)
     return Core(chosen, db, clock, bus, store, decisions, publisher, password_pool)

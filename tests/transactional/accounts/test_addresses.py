@@ -13,7 +13,8 @@ from cryptography.exceptions import InvalidTag
 from fastapi import FastAPI
 
 from transactional.accounts.encryption_rotation import rotate
-from transactional.platform.encryption import Cipher, FileKeys, cipher, version_of
+from transactional.platform.encryption import Cipher, cipher, version_of
+from transactional.platform.key_stores import FileKeys
 
 Create = Callable[..., Awaitable[Any]]
 PATH = "/api/v1/users/addresses"

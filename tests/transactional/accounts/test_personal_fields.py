@@ -16,7 +16,8 @@ from lakefront.ids import new_id
 from transactional.accounts.encryption_rotation import rotate
 from transactional.accounts.personal import index_of, opened_email
 from transactional.platform import signing_keys
-from transactional.platform.encryption import Cipher, FileKeys, cipher, version_of
+from transactional.platform.encryption import Cipher, cipher, version_of
+from transactional.platform.key_stores import FileKeys
 from transactional.platform.migrate import upgrade
 
 Create = Callable[..., Awaitable[Any]]
