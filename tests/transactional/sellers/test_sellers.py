@@ -133,6 +133,22 @@ async def test_several_accounts_act_for_a_seller_and_each_for_one(
     assert refused(nowhere) == (404, "seller_not_found")
 
 
+async def test_who_is_tied_before_the_approval_becomes_a_seller_with_it(
+    shop: Any, client: httpx.AsyncClient, internal: dict[str, str], create_user: Any, create_verified: Any,
+    set_status: Any, new_code: str,
+) -> None:  # fmt: skip
+    user, left = await create_user(), await create_user()
+    await apply(client, await create_verified(), new_code)
+    for one in (user, left):
+        assert (await client.put(f"{URL}/{new_code}/people/{one.user_id}", headers=internal)).status_code == 204
+    assert (await client.delete(f"{URL}/{new_code}/people/{left.user_id}", headers=internal)).status_code == 204
+    assert [await role_of(shop, one) for one in (user, left)] == ["shopper", "shopper"]
+    await set_status(new_code, "active")
+    assert [await role_of(shop, one) for one in (user, left)] == ["seller", "shopper"]
+    assert refused(await client.get(f"{URL}/me", headers=user.headers)) == (401, "session_ended")
+    assert (await client.get("/api/v1/users/profile", headers=left.headers)).status_code == 200
+
+
 async def test_nobody_loses_another_role_by_becoming_a_seller(
     client: httpx.AsyncClient, internal: dict[str, str], create_verified: Any, create_seller: Any, new_code: str
 ) -> None:
