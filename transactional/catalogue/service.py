@@ -221,7 +221,7 @@ async def example_product(core: Core) -> str | None:
 
 async def list_products(core: Core, products: Sequence[NewProduct], caller: Caller) -> list[ListedProduct]:
     """List products and their variants with their opening stock, all or none; a seller's people their own. Raises Problem 409
-    for SKUs that exist already, BadAttributes, and what ``sellers.access`` and ``existing`` raise."""
+    for SKUs that exist already, BadAttributes, and what ``sellers.access`` and ``check_existing`` raise."""
     async with core.db.transaction() as connection:
         who = await editor(connection, caller)
         if who.seller is not None:
