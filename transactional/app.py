@@ -46,6 +46,7 @@ from transactional.recommendations import api as recommendations
 from transactional.reviews import api as reviews
 from transactional.search import api as search
 from transactional.search.service import close_search, open_search
+from transactional.sellers import api as sellers
 from transactional.simulation import api as simulation
 from transactional.stored_value import api as stored_value
 from transactional.wishlists import api as wishlists
@@ -79,6 +80,7 @@ _DOMAINS = (
     administration,
     addresses,
     wishlists,
+    sellers,
     simulation,
 )
 _TAGS = [
@@ -90,6 +92,7 @@ _TAGS = [
         "accounts",
         "cart",
         "wishlists",
+        "sellers",
         "orders",
         "payments",
         "recommendations",

@@ -1,9 +1,9 @@
 """`python -m transactional.worker`: what goes on behind the requests.
 
 Recovers checkouts that lost their process, carries out captures, reversals and refunds, takes back expired
-reservations and carts, deletes accounts whose owners want it, counts what is bought most, makes the sizes of images,
-raises reorder alerts, and lets the sandbox gateway send its webhooks. Any number of workers may run at once. PostgreSQL
-being away is waited for with back-off; SIGTERM lets what is under way end first.
+reservations and carts, deletes accounts whose owners want it, counts what is bought most, makes the sizes of images, lets
+products follow their sellers, raises reorder alerts, and lets the sandbox gateway send its webhooks. Any number of workers
+may run at once. PostgreSQL being away is waited for with back-off; SIGTERM lets what is under way end first.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from transactional.payments.gateways.sandbox.delivery import deliver_webhooks
 from transactional.payments.operations import BATCH, carry_out_due
 from transactional.platform.core import Core
 from transactional.platform.lifespan import lifespan_with
+from transactional.sellers.tasks import settle_products
 
 WEBHOOK_PATH = "/api/v1/payments/webhooks/sandbox"
 WEBHOOK_SECONDS = 5
@@ -91,6 +92,7 @@ async def work(core: Core, stop: asyncio.Event) -> None:
             ("popularity", lambda: count_popularity(core), 60.0),
             ("images", lambda: make_sizes(core), 1.0),
             ("unused_images", lambda: remove_unused(core), 60.0),
+            ("sellers", lambda: settle_products(core), 1.0),
             ("alerts", lambda: raise_alerts(core), 1.0),
             ("webhooks", lambda: deliver_webhooks(core.db, http, core.settings.api_url + WEBHOOK_PATH), 1.0),
         ]

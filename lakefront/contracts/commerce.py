@@ -41,6 +41,19 @@ class ProductListed(EventData):
     """Paths at the shop's address, the first one as lists show it."""
 
 
+class SellerChanged(EventData):
+    """There is a seller, or something about it is another: its status, or what it is called. Sequence: its version."""
+
+    event_type: ClassVar = "catalogue.seller.changed.v1"
+    key_field: ClassVar = "seller"
+
+    seller: str
+    """Code, as products carry it."""
+    status: Literal["pending", "active", "suspended"]
+    previous_status: Literal["pending", "active", "suspended"] | None
+    """None: it is new."""
+
+
 class PriceChanged(EventData):
     """The price in the shop changed. Sequence: the version of the product."""
 

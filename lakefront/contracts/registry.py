@@ -7,6 +7,7 @@ from lakefront.contracts.envelope import EventData
 
 _COMMERCE: tuple[type[EventData], ...] = (
     commerce.ProductListed,
+    commerce.SellerChanged,
     commerce.PriceChanged,
     commerce.CurrencyPriceChanged,
     commerce.UserRegistered,

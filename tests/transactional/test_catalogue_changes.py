@@ -15,10 +15,12 @@ from transactional.catalogue import service as catalogue
 from transactional.catalogue.changing import change_product
 from transactional.catalogue.errors import VersionConflict
 from transactional.catalogue.schemas import ProductChange
+from transactional.platform.authentication import Caller
 from transactional.pricing.schemas import PriceChange
 from transactional.pricing.service import change_prices
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
+OURSELVES = Caller(None, None, "guest", None, None, "127.0.0.1", is_internal=True)
 
 
 @pytest.fixture
@@ -126,7 +128,7 @@ async def test_of_many_who_saw_the_same_version_one_changes_it(
     product_id = UUID(made["product_id"])
     changes = [ProductChange(title=f"Kettle {i}", version=2) for i in range(12)]
     outcomes = await asyncio.gather(
-        *(change_product(wide_core, product_id, one, "internal") for one in changes), return_exceptions=True
+        *(change_product(wide_core, product_id, one, OURSELVES) for one in changes), return_exceptions=True
     )
     won = [one for one in outcomes if isinstance(one, dict)]
     assert [one["version"] for one in won] == [3]
@@ -141,8 +143,8 @@ async def test_changes_of_a_product_its_variants_and_their_prices_do_not_block_e
     shirt = await create_shirt()
     own, medium, large = (UUID(shirt[name]) for name in ("product_id", "M", "L"))
     await asyncio.gather(
-        *(change_product(wide_core, own, ProductChange(title=f"Shirt {i}"), "internal") for i in range(8)),
-        *(change_product(wide_core, medium, ProductChange(weight_grams=200 + i), "internal") for i in range(8)),
+        *(change_product(wide_core, own, ProductChange(title=f"Shirt {i}"), OURSELVES) for i in range(8)),
+        *(change_product(wide_core, medium, ProductChange(weight_grams=200 + i), OURSELVES) for i in range(8)),
         *(
             change_prices(wide_core, "internal", [PriceChange(product_id=one, factor=1 + i / 100) for one in pair])
             for i, pair in enumerate([(medium, large), (large, medium)] * 4)

@@ -1,5 +1,6 @@
 """A price that a merchandiser changes is never shown old after five seconds, by any API worker, whatever Redis does: two API
-processes and the relay as they run in production, and a store that is stopped, or killed with all that it knew."""
+processes and the relay as they run in production, and a store that is stopped, or killed with all that it knew. Nor are the
+products of a seller who is suspended shown for longer."""
 
 from __future__ import annotations
 
@@ -76,11 +77,18 @@ class House:
     database_url: str
     clients: list[httpx.AsyncClient]
     internal: dict[str, str]
+    environment: dict[str, str]
     seen: list[Shown] = field(default_factory=list)
 
-    async def list_product(self, price: str) -> tuple[str, str]:
+    async def list_product(self, price: str, **more: str) -> tuple[str, str]:
         category = f"shown/{new_id().hex[-10:]}"
-        product = {"sku": new_id().hex, "title": "Kettle", "category": category, "price": price, "stock": {"main": 5}}
+        product = {
+            "sku": new_id().hex,
+            "title": "Kettle",
+            "category": category,
+            "price": price,
+            "stock": {"main": 5},
+        } | more
         answer = await self.clients[0].post("/api/v1/products", json={"products": [product]}, headers=self.internal)
         assert answer.status_code == 201, answer.text
         return answer.json()["items"][0]["product_id"], category
@@ -222,7 +230,7 @@ async def house(
         clients = [httpx.AsyncClient(base_url=url, timeout=10) for url in urls]
         for client in clients:
             await _until_ready(client)
-        yield House(store, environment["LAKEFRONT_DATABASE_URL"], clients, internal)
+        yield House(store, environment["LAKEFRONT_DATABASE_URL"], clients, internal, environment)
         for client in clients:
             await client.aclose()
     finally:
@@ -288,3 +296,37 @@ async def test_a_price_that_changed_while_redis_was_lost_is_never_shown_old(hous
     await house.look_for(7.0, product_id, category)
     house.assert_never_old("10.00", "11.00", changed_at)
     await house.until_it_is_kept_for_long(product_id)
+
+
+async def test_a_sellers_name_and_products_are_soon_what_managers_made_of_them_with_every_worker(
+    house: House, processes: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    processes("transactional.worker", tmp_path / "worker.log", house.environment)
+    product_id, category = await house.list_product("10.00", seller="kettles-ab")
+    await house.until_it_is_kept_for_long(product_id)
+
+    async def shown(client: httpx.AsyncClient) -> tuple[int, str | None, int]:
+        page, listed = await asyncio.gather(
+            client.get(f"/api/v1/products/{product_id}"),
+            client.get("/api/v1/products", params={"category": category}),
+        )
+        return page.status_code, page.json().get("seller_name"), len(listed.json()["items"])
+
+    async def is_soon(path: str, body: dict[str, str], expected: tuple[int, str | None, int]) -> None:
+        answer = await house.clients[0].request(
+            "PATCH" if path == "" else "PUT", f"/api/v1/sellers/kettles-ab{path}", json=body, headers=house.internal
+        )
+        assert answer.status_code == 200, answer.text
+        end = time.monotonic() + NEVER_OLD_AFTER
+        found: list[tuple[int, str | None, int]] = []
+        while time.monotonic() < end:
+            found = [await shown(client) for client in house.clients]
+            if found == [expected] * WORKERS:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"five seconds after {body}: {found}")
+
+    assert [await shown(client) for client in house.clients] == [(200, "kettles-ab", 1)] * WORKERS
+    await is_soon("", {"display_name": "Kettles & Sons"}, (200, "Kettles & Sons", 1))
+    await is_soon("/status", {"status": "suspended"}, (404, None, 0))
+    await is_soon("/status", {"status": "active"}, (200, "Kettles & Sons", 1))

@@ -11,6 +11,7 @@ from transactional.platform import audit, revocations
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
+from transactional.platform.database import Connection
 from transactional.platform.errors import Problem, not_found
 from transactional.platform.query import first, rows
 
@@ -21,14 +22,19 @@ async def change_role(core: Core, caller: Caller, user_id: UUID, role: str) -> N
     if caller.user_id == user_id:
         raise Problem(409, "own_role", "Nobody changes their own role", "Ask another administrator.")
     async with core.db.transaction() as connection:
-        changed = await first(connection, store.CHANGE_ROLE, {"user_id": user_id, "role": role})
-        if changed is None:
-            raise not_found("account", user_id)
-        ended = []
-        if changed["before"] != role:
-            await audit.note(connection, caller.actor, "role_changed", user_id, before=changed["before"], after=role)
-            ended = await end_sessions(connection, user_id)
+        ended = await give_role(connection, caller.actor, user_id, role)
     revocations.note_ended(ended)
+
+
+async def give_role(connection: Connection, actor: str, user_id: UUID, role: str) -> list[UUID]:
+    """As ``change_role``, in the caller's transaction; says which sessions end: tell ``revocations`` after its commit."""
+    changed = await first(connection, store.CHANGE_ROLE, {"user_id": user_id, "role": role})
+    if changed is None:
+        raise not_found("account", user_id)
+    if changed["before"] == role:
+        return []
+    await audit.note(connection, actor, "role_changed", user_id, before=changed["before"], after=role)
+    return await end_sessions(connection, user_id)
 
 
 async def audit_log(core: Core, subject: str | None, limit: int, cursor: str | None) -> dict[str, Any]:

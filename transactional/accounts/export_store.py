@@ -86,6 +86,11 @@ SELECT json_build_object(
   FROM reviews r WHERE r.user_id = %(user_id)s ORDER BY r.id
 """
 
+SELLERS = """
+SELECT json_build_object('code', s.code, 'display_name', s.display_name, 'status', s.status, 'tied_at', iso_text(p.tied_at))::text
+  FROM seller_people p JOIN sellers s ON s.code = p.seller WHERE p.user_id = %(user_id)s
+"""
+
 STORED_VALUE = """
 SELECT json_build_object(
            'kind', s.kind, 'code_end', s.code_end, 'currency', s.currency,
@@ -115,6 +120,7 @@ SECTIONS = {
     "carts": CARTS,
     "wishlists": WISHLISTS,
     "reviews": REVIEWS,
+    "sellers": SELLERS,
     "stored_value": STORED_VALUE,
     "letters": LETTERS,
     "audit_log": AUDIT_LOG,

@@ -242,6 +242,8 @@ class AccountExport(BaseModel):
     carts: list[dict[str, Any]]
     wishlists: list[dict[str, Any]]
     reviews: list[dict[str, Any]]
+    sellers: list[dict[str, Any]]
+    """For whom the account acts."""
     stored_value: list[dict[str, Any]]
     letters: list[dict[str, Any]]
     audit_log: list[dict[str, Any]]

@@ -279,8 +279,13 @@ RETURNING user_id
 """
 CODE_USED_BEFORE = "SELECT user_id, session FROM oauth_codes WHERE code_hash = %(code_hash)s AND session IS NOT NULL"
 
+# Who is no seller any more is tied to none: the role does not bring the products back.
 CHANGE_ROLE = """
-WITH before AS (SELECT id, role FROM users WHERE id = %(user_id)s FOR UPDATE)
+WITH before AS (
+    SELECT id, role FROM users WHERE id = %(user_id)s FOR UPDATE
+), untied AS (
+    DELETE FROM seller_people t USING before b WHERE t.user_id = b.id AND %(role)s NOT IN ('seller', b.role)
+)
 UPDATE users u SET role = %(role)s FROM before b WHERE u.id = b.id RETURNING b.role AS before
 """
 AUDIT_LOG = """

@@ -28,7 +28,7 @@ from transactional.catalogue.schemas import (
     Tag,
 )
 from transactional.platform.amounts import RequestedAmount
-from transactional.platform.authentication import MerchandiserDep
+from transactional.platform.authentication import EditorDep, MerchandiserDep
 from transactional.platform.cache import rendered_response
 from transactional.platform.core import CoreDep, core
 from transactional.platform.errors import Problem, responses
@@ -156,6 +156,8 @@ async def set_attribute_schema(
     status_code=201,
     responses=responses(400, 401, 403, 409, 422),
 )
-async def add_products(core: CoreDep, caller: MerchandiserDep, new: NewProducts) -> ListedProducts:
-    """Up to 500 at once, all or none, with their variants and opening stock. For merchandisers and our own processes."""
-    return ListedProducts(items=await service.list_products(core, new.products, caller.actor))
+async def add_products(core: CoreDep, caller: EditorDep, new: NewProducts) -> ListedProducts:
+    """Up to 500 at once, all or none, with their variants and opening stock. Where whoever manages the shop names a seller
+    that there is not yet, there is one from then on. What a seller's people list is their seller's; it stands in categories
+    and warehouses that there are already."""
+    return ListedProducts(items=await service.list_products(core, new.products, caller))

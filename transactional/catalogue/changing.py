@@ -18,11 +18,14 @@ from transactional.catalogue.errors import BadAttributes, VersionConflict
 from transactional.catalogue.events import described
 from transactional.catalogue.schemas import ProductChange
 from transactional.platform.audit import note
+from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
 from transactional.platform.errors import not_found
 from transactional.platform.outbox import tell
 from transactional.platform.query import Row, document, rows
+from transactional.sellers.access import editor
+from transactional.sellers.standing import hidden
 
 _WRITTEN = (
     "id", "title", "description", "category_id", "brand", "status", "own_status", "attributes", "tags", "seller",
@@ -31,19 +34,27 @@ _WRITTEN = (
 _DERIVED = ("facets", "category_id")
 
 
-async def change_product(core: Core, product_id: UUID, change: ProductChange, actor: str) -> dict[str, Any]:
+async def change_product(core: Core, product_id: UUID, change: ProductChange, caller: Caller) -> dict[str, Any]:
     """Change a product or a variant; the listing as it is then. What is already so changes nothing. Raises Problem 404,
-    VersionConflict, OfTheProduct and BadAttributes."""
-    now = core.clock.now()
+    VersionConflict, OfTheProduct, BadAttributes, and what ``sellers.access`` raises."""
+    now, actor = core.clock.now(), caller.actor
     async with core.db.transaction() as connection:
+        who = await editor(connection, caller)
+        if "seller" in change.model_fields_set:
+            who.check_named(change.seller)
+        if who.seller is not None:
+            await service.check_existing(connection, {change.category} - {""}, ())
         category_id = None
         if change.category:
             category_id = (await service.category_ids(connection, {change.category}))[change.category]
         family = await lock_family(connection, product_id)
         target = next(row for row in family if row["id"] == product_id)
+        who.check(product_id, target["seller"])
         if change.version is not None and change.version != target["version"]:
             raise VersionConflict(product_id, target["version"])
-        different = edited(family, product_id, change, category_id)
+        seller = change.seller if "seller" in change.model_fields_set else target["seller"]
+        is_hidden = bool(await hidden(connection, [seller], actor, now))
+        different = edited(family, product_id, change, category_id, is_hidden=is_hidden)
         await _check_attributes(connection, different)
         if different:
             written = [{name: after[name] for name in _WRITTEN} for _, after in different]
@@ -57,13 +68,16 @@ async def change_product(core: Core, product_id: UUID, change: ProductChange, ac
     return listing
 
 
-async def listing_of(core: Core, product_id: UUID) -> dict[str, Any]:
-    """A product as who manages the shop sees it, whatever its status. Raises Problem 404."""
+async def listing_of(core: Core, product_id: UUID, caller: Caller) -> dict[str, Any]:
+    """A product as who may change it sees it, whatever its status. Raises Problem 404, NoSeller."""
     async with core.db.connection() as connection:
+        who = await editor(connection, caller, is_looking=True)
         ids = [row["id"] for row in await rows(connection, changing_store.FAMILY, {"product_id": product_id})]
         if not ids:
             raise not_found("product", product_id)
-        return _listing(await listings(connection, ids), product_id)
+        found = await listings(connection, ids)
+        who.check(product_id, found[0]["seller"])
+        return _listing(found, product_id)
 
 
 async def lock_family(connection: Connection, product_id: UUID) -> list[Row]:

@@ -22,10 +22,10 @@ _STRICTNESS = {"active": 0, "inactive": 1, "discontinued": 2}
 
 
 def edited(
-    family: Sequence[Row], target_id: UUID, change: ProductChange, category_id: UUID | None
+    family: Sequence[Row], target_id: UUID, change: ProductChange, category_id: UUID | None, *, is_hidden: bool = False
 ) -> list[tuple[Row, Row]]:
     """The rows of the family that the change makes different, each before and after. The product's row stands first.
-    Raises OfTheProduct."""
+    ``is_hidden``: its seller does not sell, so that it is inactive at least, whatever it is set to. Raises OfTheProduct."""
     product = next(row for row in family if row["parent_id"] is None)
     asked = change.model_fields_set - {"version"}
     if target_id == product["id"]:
@@ -34,6 +34,7 @@ def edited(
         raise OfTheProduct(sorted(foreign), product["id"])
     else:
         new_product = dict(product)
+    new_product["status"] = _stricter(new_product["own_status"], "inactive" if is_hidden else "active")
     variants = []
     for row in family:
         if row["parent_id"] is None:
@@ -43,7 +44,8 @@ def edited(
             after = _changed(after, change, asked, None, fallback=new_product)
         after["status"] = _stricter(after["own_status"], new_product["status"])
         variants.append((row, after))
-    sold = [after for _, after in variants if after["status"] == new_product["status"]]
+    set_to = new_product["own_status"]
+    sold = [after for _, after in variants if _stricter(after["own_status"], set_to) == set_to]
     described = [new_product["attributes"], *(one["attributes"] | one["options"] for one in sold)]
     new_product["facets"] = facets_of(described)
     return [(before, after) for before, after in [(product, new_product), *variants] if before != after]
@@ -57,7 +59,7 @@ def _changed(
     for name in asked & {"title", "description", "brand", "tags", "seller"}:
         after[name] = getattr(change, name)
     if "status" in asked:
-        after["status"] = after["own_status"] = change.status
+        after["own_status"] = change.status
     if category_id is not None:
         after["category_id"], after["category"] = category_id, change.category
     if change.attributes:

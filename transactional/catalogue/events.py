@@ -26,7 +26,7 @@ def listing(product: Listing, category_id: UUID, now: datetime) -> list[Fact]:
         currency=product.currency,
         base_price=product.price,
         price=product.price,
-        status="active",
+        status=product.status,
         attributes=product.attributes,
         parent_id=product.parent_id,
         has_variants=product.has_variants,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import orjson
@@ -44,6 +44,8 @@ class Listing:
     option_names: list[str] = field(default_factory=list)
     options: dict[str, str] = field(default_factory=dict)
     facets: dict[str, list[str]] = field(default_factory=dict)
+    status: Literal["active", "inactive"] = "active"
+    """Inactive while its seller does not sell."""
 
     def row(self, category_id: UUID) -> dict[str, Any]:
         """As the statement that adds it takes it."""
@@ -71,6 +73,7 @@ class Listing:
             "option_names": self.option_names,
             "options": self.options,
             "facets": self.facets,
+            "status": self.status,
         }
 
 

@@ -16,24 +16,31 @@ from transactional.catalogue.errors import NoMoreVariants
 from transactional.catalogue.listing import Listing, facets_of, listings
 from transactional.catalogue.schemas import MOST_VARIANTS, NewProduct, NewVariant
 from transactional.platform.audit import note
+from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.errors import Problem, field_errors
 from transactional.platform.query import Row, jsonb
+from transactional.sellers.access import editor
 
 
-async def add_variants(core: Core, product_id: UUID, new: Sequence[NewVariant], actor: str) -> dict[str, Any]:
-    """All or none; the product as it is then. Raises Problem 404 and 409, NoMoreVariants, BadAttributes."""
+async def add_variants(core: Core, product_id: UUID, new: Sequence[NewVariant], caller: Caller) -> dict[str, Any]:
+    """All or none; the product as it is then. Raises Problem 404 and 409, NoMoreVariants, BadAttributes, and what
+    ``sellers.access`` and ``service.check_existing`` raise."""
     service.refuse_repeated([one.sku for one in new])
-    now = core.clock.now()
+    now, actor = core.clock.now(), caller.actor
     async with core.db.transaction() as connection:
+        who = await editor(connection, caller)
+        if who.seller is not None:
+            await service.check_existing(connection, (), set().union(*(one.stock for one in new)))
         family = await lock_family(connection, product_id)
         product, *variants = family  # the one without a parent comes first
+        who.check(product_id, product["seller"])
         _check(product, variants, product_id, new)
         rows = _listings(product, new)
         await service.check_attributes(connection, rows)
         await service.add_rows(connection, rows, {product["category"]: product["category_id"]}, actor, now)
         described = [
-            *(one["attributes"] | one["options"] for one in variants if one["status"] == product["status"]),
+            *(one["attributes"] | one["options"] for one in variants if one["own_status"] == product["own_status"]),
             *(one.attributes | one.options for one in rows),
         ]
         facets = facets_of([product["attributes"], *described])
@@ -42,7 +49,7 @@ async def add_variants(core: Core, product_id: UUID, new: Sequence[NewVariant], 
         await tell_of(connection, [product_id], now)
         await note(connection, actor, "variants_added", product_id, skus=[one.sku for one in new])
     service.forget_product(product_id)
-    return await listing_of(core, product_id)
+    return await listing_of(core, product_id, caller)
 
 
 def _check(product: Row, variants: Sequence[Row], product_id: UUID, new: Sequence[NewVariant]) -> None:
@@ -52,8 +59,8 @@ def _check(product: Row, variants: Sequence[Row], product_id: UUID, new: Sequenc
         raise NoMoreVariants(
             "It is sold itself: its stock and orders are its own. List a product with variants instead."
         )
-    if product["status"] != "active":
-        raise NoMoreVariants(f"It is {product['status']}.")
+    if product["own_status"] != "active":
+        raise NoMoreVariants(f"It is {product['own_status']}.")
     if len(variants) + len(new) > MOST_VARIANTS:
         raise NoMoreVariants(f"It has {len(variants)} of {MOST_VARIANTS} variants.")
     chosen = [one["options"] for one in variants]

@@ -347,6 +347,7 @@ class Product(BaseModel):
     """The product whose variant this is."""
     tags: list[str]
     seller: str | None
+    seller_name: str | None
     breadcrumbs: list[Crumb]
     options: list[Option]
     variants: list[Variant]
@@ -376,7 +377,7 @@ class VariantListing(BaseModel):
     prices: dict[str, str]
     status: Status
     own_status: Status
-    """What it was set to; a variant's status is the stricter of its own and its product's."""
+    """What it was set to; the status is the strictest of this, its product's, and `inactive` while its seller does not sell."""
     attributes: dict[str, Any]
     options: dict[str, str]
     tags: list[str]

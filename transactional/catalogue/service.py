@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -20,6 +20,7 @@ from transactional.catalogue.events import listing
 from transactional.catalogue.listing import Listing, listings
 from transactional.catalogue.schemas import ListedProduct, ListedVariant, NewProduct, Sort
 from transactional.inventory import service as inventory
+from transactional.platform.authentication import Caller
 from transactional.platform.cache import Body, Rendered, RenderedCache
 from transactional.platform.core import Core
 from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
@@ -28,6 +29,8 @@ from transactional.platform.errors import Problem, not_found
 from transactional.platform.news_follower import shared_pages
 from transactional.platform.outbox import tell
 from transactional.platform.query import Row, document, first, jsonb, rows
+from transactional.sellers.access import editor
+from transactional.sellers.standing import hidden
 
 MOMENT_SECONDS = 1.5
 """So long a page may be kept of which something lies in carts, or that may show images of another row: no event tells."""
@@ -218,11 +221,18 @@ async def example_product(core: Core) -> str | None:
     return None if row is None else str(row[0])
 
 
-async def list_products(core: Core, products: Sequence[NewProduct], actor: str) -> list[ListedProduct]:
-    """List products and their variants with their opening stock, all or none. Raises Problem 409 for SKUs that exist
-    already, BadAttributes."""
+async def list_products(core: Core, products: Sequence[NewProduct], caller: Caller) -> list[ListedProduct]:
+    """List products and their variants with their opening stock, all or none; a seller's people their own. Raises Problem 409
+    for SKUs that exist already, BadAttributes, and what ``sellers.access`` and ``check_existing`` raise."""
     async with core.db.transaction() as connection:
-        listed = await add_products(connection, products, actor, core.clock.now())
+        who = await editor(connection, caller)
+        if who.seller is not None:
+            for product in products:
+                who.check_named(product.seller or who.seller)
+            products = [product.model_copy(update={"seller": who.seller}) for product in products]
+            stocks = [own.stock for own in products] + [one.stock for own in products for one in own.variants]
+            await check_existing(connection, {own.category for own in products}, set().union(*stocks))
+        listed = await add_products(connection, products, caller.actor, core.clock.now())
     for cache in (lists, facets, tree):
         cache.clear()
     return listed
@@ -244,7 +254,10 @@ async def add_products(
 async def add_rows(
     connection: Connection, every: Sequence[Listing], by_path: Mapping[str, UUID], actor: str, now: datetime
 ) -> None:
-    """Write new products and variants with their events and opening stock. Raises Problem 409 for SKUs that exist."""
+    """Write new products and variants with their events and opening stock, out of the shop while their seller is. Raises
+    Problem 409 for SKUs that exist."""
+    out = await hidden(connection, {one.seller for one in every}, actor, now)
+    every = [replace(one, status="inactive") if one.seller in out else one for one in every]
     parameters = {
         "products": document([one.row(by_path[one.category]) for one in every]),
         "now": now,
@@ -338,6 +351,16 @@ async def category_ids(connection: Connection, paths: Iterable[str]) -> dict[str
         },
     )
     return known
+
+
+async def check_existing(connection: Connection, paths: Iterable[str], warehouses: Iterable[str]) -> None:
+    """Sellers use the categories and warehouses that there are, and make no others. Raises Problem 422."""
+    unknown = set(paths)
+    if unknown:
+        unknown -= (await _known_categories(connection, unknown)).keys()
+    if unknown:
+        raise Problem(422, "unknown_category", "There is no such category", ", ".join(sorted(unknown)[:10]))
+    await inventory.check_warehouses(connection, warehouses)
 
 
 async def _known_categories(connection: Connection, paths: set[str]) -> dict[str, UUID]:

@@ -54,6 +54,7 @@ SELECT json_build_object(
            'price', money_text(p.price, p.currency), 'base_price', money_text(p.base_price, p.currency),
            'available', coalesce((SELECT sum(offered) FROM variant), 0),
            'status', p.status, 'attributes', p.attributes, 'parent_id', p.parent_id, 'tags', p.tags, 'seller', p.seller,
+           'seller_name', (SELECT s.display_name FROM sellers s WHERE s.code = p.seller),
            'breadcrumbs', (SELECT json_agg(json_build_object('category_id', a.id, 'path', a.path, 'name', a.name)
                                            ORDER BY a.path)
                              FROM categories a WHERE a.path = ANY(category_ancestry(c.path))),
@@ -263,14 +264,14 @@ WITH given AS MATERIALIZED (
         id uuid, sku text, title text, description text, category_id uuid, brand text, currency text, price numeric,
         prices jsonb, attributes jsonb, tags text[], seller text, weight_grams int, length_mm int, width_mm int,
         height_mm int, translations jsonb, parent_id uuid, has_variants boolean, option_names text[], options jsonb,
-        facets jsonb)
+        facets jsonb, status text)
 ), listed AS (
     INSERT INTO products (id, sku, title, description, category_id, brand, currency, base_price, price, attributes,
                           tags, seller, weight_grams, length_mm, width_mm, height_mm, parent_id, has_variants,
-                          option_names, options, facets, version, created_at, updated_at)
+                          option_names, options, facets, status, version, created_at, updated_at)
     SELECT id, sku, title, description, category_id, brand, currency, price, price, attributes, tags, seller,
-           weight_grams, length_mm, width_mm, height_mm, parent_id, has_variants, option_names, options, facets, 2, %(now)s,
-           %(now)s
+           weight_grams, length_mm, width_mm, height_mm, parent_id, has_variants, option_names, options, facets, status, 2,
+           %(now)s, %(now)s
       FROM given ORDER BY sku
     ON CONFLICT (sku) DO NOTHING
     RETURNING id, sku, price, version

@@ -1,4 +1,4 @@
-"""Endpoints of images: for who manages the shop, and for everybody's browser."""
+"""Endpoints of images: for who manages the shop or a product's seller, and for everybody's browser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transactional.images import service
 from transactional.images.errors import NoImageType
 from transactional.images.pixels import FORMATS
 from transactional.images.schemas import Alt, ImagesOfProduct, NewAlt, NewOrder
-from transactional.platform.authentication import MerchandiserDep
+from transactional.platform.authentication import EditorDep
 from transactional.platform.core import CoreDep
 from transactional.platform.errors import Problem, responses
 
@@ -29,9 +29,9 @@ ImageName = Annotated[str, Path(pattern=r"^[a-p]{64}\.webp$")]
 
 
 @router.get("/products/{product_id}/images", summary="List a product's images", responses=responses(401, 403, 404, 422))
-async def list_images(core: CoreDep, _: MerchandiserDep, product_id: UUID) -> ImagesOfProduct:
+async def list_images(core: CoreDep, caller: EditorDep, product_id: UUID) -> ImagesOfProduct:
     """Also those that are not shown yet. What shoppers see stands in the product's page."""
-    return _answer(await service.images_of(core, product_id))
+    return _answer(await service.images_of(core, product_id, caller))
 
 
 @router.post(
@@ -44,7 +44,7 @@ async def list_images(core: CoreDep, _: MerchandiserDep, product_id: UUID) -> Im
 async def add_image(
     request: Request,
     core: CoreDep,
-    caller: MerchandiserDep,
+    caller: EditorDep,
     product_id: UUID,
     alt: Annotated[Alt, Query(description="What it shows, for who cannot see it.")] = "",
 ) -> ImagesOfProduct:
@@ -55,7 +55,7 @@ async def add_image(
     if media_type not in FORMATS:
         raise NoImageType(", ".join(FORMATS))
     body = await request.body()  # as long as the platform lets any be, and read for who may only
-    return _answer(await service.add_image(core, product_id, body, media_type, alt, caller.actor))
+    return _answer(await service.add_image(core, product_id, body, media_type, alt, caller))
 
 
 @router.put(
@@ -63,9 +63,9 @@ async def add_image(
     summary="Order a product's images",
     responses=responses(400, 401, 403, 404, 409, 422),
 )
-async def order_images(core: CoreDep, caller: MerchandiserDep, product_id: UUID, order: NewOrder) -> ImagesOfProduct:
+async def order_images(core: CoreDep, caller: EditorDep, product_id: UUID, order: NewOrder) -> ImagesOfProduct:
     """The first one is shown in lists."""
-    return _answer(await service.order_images(core, product_id, order.image_ids, caller.actor))
+    return _answer(await service.order_images(core, product_id, order.image_ids, caller))
 
 
 @router.patch(
@@ -74,10 +74,10 @@ async def order_images(core: CoreDep, caller: MerchandiserDep, product_id: UUID,
     responses=responses(400, 401, 403, 404, 422),
 )
 async def describe_image(
-    core: CoreDep, caller: MerchandiserDep, product_id: UUID, image_id: UUID, new: NewAlt
+    core: CoreDep, caller: EditorDep, product_id: UUID, image_id: UUID, new: NewAlt
 ) -> ImagesOfProduct:
     """For who cannot see it."""
-    return _answer(await service.describe_image(core, product_id, image_id, new.alt, caller.actor))
+    return _answer(await service.describe_image(core, product_id, image_id, new.alt, caller))
 
 
 @router.delete(
@@ -86,9 +86,9 @@ async def describe_image(
     summary="Take an image from a product",
     responses=responses(401, 403, 404, 422),
 )
-async def remove_image(core: CoreDep, caller: MerchandiserDep, product_id: UUID, image_id: UUID) -> None:
+async def remove_image(core: CoreDep, caller: EditorDep, product_id: UUID, image_id: UUID) -> None:
     """Its files are removed when no product uses them for an hour."""
-    await service.remove_image(core, product_id, image_id, caller.actor)
+    await service.remove_image(core, product_id, image_id, caller)
 
 
 @files.get(

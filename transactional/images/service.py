@@ -22,10 +22,12 @@ from transactional.images.pixels import FORMATS, check, name_of
 from transactional.images.schemas import MOST_IMAGES
 from transactional.images.storage import ImageStorage, storage_at
 from transactional.platform.audit import note
+from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
 from transactional.platform.errors import Problem, not_found, unavailable
 from transactional.platform.query import first, rows
+from transactional.sellers.access import Editor, editor
 
 PREFIX = "/images/"
 _checking = ThreadPoolExecutor(1, thread_name_prefix="image")
@@ -38,7 +40,7 @@ def storage_of(core: Core) -> ImageStorage:
 
 
 async def add_image(
-    core: Core, product_id: UUID, body: bytes, media_type: str, alt: str, actor: str
+    core: Core, product_id: UUID, body: bytes, media_type: str, alt: str, caller: Caller
 ) -> list[dict[str, Any]]:
     """A product has one image more, its last one; all of them. The same file again only changes its text. Raises Problem
     404 and 409, BadImage, ImageTooLarge."""
@@ -48,79 +50,83 @@ async def add_image(
     digest = await loop.run_in_executor(_checking, name_of, body)
     file = {"digest": digest, "media_type": media_type, "width": width, "height": height, "real_now": real_now()}
     async with core.db.transaction() as connection:
-        await _check_product(connection, product_id)
+        await _check_product(connection, product_id, await editor(connection, caller))
         if await first(connection, store.EXPECT, file) is None:
             raise _being_removed()
     await storage_of(core).put(digest, body)
     now = core.clock.now()
     async with core.db.transaction() as connection:
+        who = await editor(connection, caller)  # the seller may have been suspended while the file was written
         used = await first(connection, store.USE, file)
         if used is None:
             raise _being_removed()
-        await _lock(connection, [product_id])
+        await _lock(connection, product_id, who)
         new = {"image_id": new_id(), "product_id": product_id, "digest": digest, "alt": alt, "most": MOST_IMAGES}
         added = await first(connection, store.ADD, new)
         if added is None:
             raise Problem(409, "too_many_images", "The product has as many images as it may", f"{MOST_IMAGES}.")
         await show(connection, [product_id], now)
-        await note(connection, actor, "image_added", product_id, image_id=str(added["id"]), digest=digest)
+        await note(connection, caller.actor, "image_added", product_id, image_id=str(added["id"]), digest=digest)
         found = await _images(connection, product_id)
     forget_product(product_id)
     return found
 
 
-async def images_of(core: Core, product_id: UUID) -> list[dict[str, Any]]:
+async def images_of(core: Core, product_id: UUID, caller: Caller) -> list[dict[str, Any]]:
     """All images of a product, also those that are not ready. Raises Problem 404."""
     async with core.db.connection() as connection:
-        await _check_product(connection, product_id)
+        await _check_product(connection, product_id, await editor(connection, caller, is_looking=True))
         return await _images(connection, product_id)
 
 
-async def describe_image(core: Core, product_id: UUID, image_id: UUID, alt: str, actor: str) -> list[dict[str, Any]]:
+async def describe_image(
+    core: Core, product_id: UUID, image_id: UUID, alt: str, caller: Caller
+) -> list[dict[str, Any]]:
     """Another text for who cannot see the image. Raises Problem 404."""
     now = core.clock.now()
     async with core.db.transaction() as connection:
-        await _lock(connection, [product_id])
+        await _lock(connection, product_id, await editor(connection, caller))
         named = {"product_id": product_id, "image_id": image_id, "alt": alt}
         if await first(connection, store.SET_ALT, named) is None:
             raise not_found("image", image_id)
         await show(connection, [product_id], now)
-        await note(connection, actor, "image_described", product_id, image_id=str(image_id), alt=alt)
+        await note(connection, caller.actor, "image_described", product_id, image_id=str(image_id), alt=alt)
         found = await _images(connection, product_id)
     forget_product(product_id)
     return found
 
 
-async def order_images(core: Core, product_id: UUID, image_ids: Sequence[UUID], actor: str) -> list[dict[str, Any]]:
+async def order_images(core: Core, product_id: UUID, image_ids: Sequence[UUID], caller: Caller) -> list[dict[str, Any]]:
     """Show the images in this order. Raises Problem 404, and 409 where it does not name each of them once."""
     now = core.clock.now()
     async with core.db.transaction() as connection:
-        await _lock(connection, [product_id])
+        await _lock(connection, product_id, await editor(connection, caller))
         known = [one["image_id"] for one in await _images(connection, product_id)]
         if sorted(known) != sorted(image_ids):
             raise Problem(409, "other_images", "Name each image of the product once", image_ids=list(map(str, known)))
         await connection.execute(store.SET_ORDER, {"product_id": product_id, "image_ids": list(image_ids)})
         await show(connection, [product_id], now)
-        await note(connection, actor, "images_ordered", product_id, image_ids=list(map(str, image_ids)))
+        await note(connection, caller.actor, "images_ordered", product_id, image_ids=list(map(str, image_ids)))
         found = await _images(connection, product_id)
     forget_product(product_id)
     return found
 
 
-async def remove_image(core: Core, product_id: UUID, image_id: UUID, actor: str) -> None:
+async def remove_image(core: Core, product_id: UUID, image_id: UUID, caller: Caller) -> None:
     """The product shows it no more; its files go when no product uses them. Raises Problem 404."""
     now = core.clock.now()
     named = {"product_id": product_id, "image_id": image_id}
     async with core.db.transaction() as connection:
+        who = await editor(connection, caller)
         file = await first(connection, store.FILE_OF, named)
         if file is None:
             raise not_found("image", image_id)
-        await _lock(connection, [product_id])
+        await _lock(connection, product_id, who)
         if await first(connection, store.REMOVE, named) is None:
             raise not_found("image", image_id)
         await connection.execute(store.NOTE_UNUSED, {"digest": file["digest"], "real_now": real_now()})
         await show(connection, [product_id], now)
-        await note(connection, actor, "image_removed", product_id, image_id=str(image_id), digest=file["digest"])
+        await note(connection, caller.actor, "image_removed", product_id, image_id=str(image_id), digest=file["digest"])
     forget_product(product_id)
 
 
@@ -136,15 +142,18 @@ async def _images(connection: Connection, product_id: UUID) -> list[dict[str, An
     return await rows(connection, store.OF_PRODUCT, {"product_id": product_id, "prefix": PREFIX})
 
 
-async def _lock(connection: Connection, product_ids: Sequence[UUID]) -> None:
-    found = await rows(connection, store.LOCK_PRODUCTS, {"product_ids": list(product_ids)})
-    if len(found) < len(product_ids):
-        raise not_found("product", product_ids[0])
-
-
-async def _check_product(connection: Connection, product_id: UUID) -> None:
-    if await first(connection, store.PRODUCT_EXISTS, {"product_id": product_id}) is None:
+async def _lock(connection: Connection, product_id: UUID, who: Editor) -> None:
+    found = await rows(connection, store.LOCK_PRODUCTS, {"product_ids": [product_id]})
+    if not found:
         raise not_found("product", product_id)
+    who.check(product_id, found[0]["seller"])
+
+
+async def _check_product(connection: Connection, product_id: UUID, who: Editor) -> None:
+    found = await first(connection, store.PRODUCT, {"product_id": product_id})
+    if found is None:
+        raise not_found("product", product_id)
+    who.check(product_id, found["seller"])
 
 
 def _being_removed() -> Problem:

@@ -1,5 +1,5 @@
-"""SQL of images. An image's row is locked before the products that show it, and those variants first, as changes of products
-lock them. Leases and ages are in real time."""
+"""SQL of images. An image's row is locked before the products that show it: of these what is sold in the order of ids, then
+those that have variants, as changes of prices and products lock them. Leases and ages are in real time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UPDATE images SET unused_since = NULL, state = CASE state WHEN 'failed' THEN 'wa
 """
 
 LOCK_PRODUCTS = """
-SELECT id FROM products WHERE id = ANY(%(product_ids)s) ORDER BY parent_id IS NULL, id FOR NO KEY UPDATE
+SELECT id, seller FROM products WHERE id = ANY(%(product_ids)s) ORDER BY has_variants, id FOR NO KEY UPDATE
 """
 
 ADD = """
@@ -59,7 +59,7 @@ SELECT i.id AS image_id, i.alt, f.state, f.width, f.height, f.media_type,
  WHERE i.product_id = %(product_id)s ORDER BY i.place, i.id
 """
 
-PRODUCT_EXISTS = "SELECT 1 AS found FROM products WHERE id = %(product_id)s"
+PRODUCT = "SELECT seller FROM products WHERE id = %(product_id)s"
 
 FILE_OF = """
 SELECT f.digest FROM product_images i JOIN images f ON f.digest = i.digest

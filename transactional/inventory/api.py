@@ -24,7 +24,7 @@ from transactional.inventory.schemas import (
     WarehouseList,
     WarehouseRequest,
 )
-from transactional.platform.authentication import Caller, CallerDep, InternalDep, needs
+from transactional.platform.authentication import Caller, CallerDep, EditorDep, InternalDep, needs
 from transactional.platform.core import CoreDep
 from transactional.platform.errors import responses
 from transactional.platform.permissions import Permission
@@ -96,11 +96,10 @@ async def set_reorder_level(
 @router.put(
     "/{product_id}/quantity", summary="Set the counted quantity of a warehouse", responses=responses(401, 403, 404, 422)
 )
-async def set_quantity(
-    product_id: UUID, body: QuantityRequest, core: CoreDep, _: Annotated[Caller, needs(Permission.MANAGE_STOCK)]
-) -> StockAnswer:
+async def set_quantity(product_id: UUID, body: QuantityRequest, core: CoreDep, caller: EditorDep) -> StockAnswer:
+    """A seller's people set that of their own products, in warehouses that there are."""
     (product_id,) = await service.sold_ids(core, [(product_id, body.variant_id)])
-    return StockAnswer.model_validate(await service.count(core, product_id, body.warehouse, body.quantity))
+    return StockAnswer.model_validate(await service.count(core, product_id, body.warehouse, body.quantity, caller))
 
 
 @router.post("/receipts", status_code=201, summary="Book goods that arrived", responses=responses(401, 403, 404, 422))

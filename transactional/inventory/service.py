@@ -18,11 +18,14 @@ from transactional.inventory import store
 from transactional.inventory.allocation import best
 from transactional.inventory.errors import OutOfStock, UnknownProducts
 from transactional.inventory.events import Reason, stock_changed
+from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
 from transactional.platform.errors import Problem, not_found
 from transactional.platform.outbox import tell
+from transactional.platform.permissions import Permission
 from transactional.platform.query import rows
+from transactional.sellers.access import Editor, editor
 
 HARD_RESERVATION = timedelta(minutes=5)
 TAKE_ATTEMPTS = 8
@@ -99,10 +102,30 @@ async def sold_ids(core: Core, named: Sequence[tuple[UUID, UUID | None]]) -> lis
     return [own_id(product_id, variant_id) for product_id, variant_id in named]
 
 
-async def count(core: Core, product_id: UUID, warehouse: str, quantity: int) -> dict[str, Any]:
-    """Set what is available in a warehouse to what a count found; the difference goes to the ledger as a correction."""
+async def check_warehouses(connection: Connection, codes: Iterable[str]) -> None:
+    """Sellers use the warehouses that there are. Raises Problem 422."""
+    if not (unknown := set(codes)):
+        return
+    unknown -= {row["code"] for row in await rows(connection, store.KNOWN_WAREHOUSES, {"codes": list(unknown)})}
+    if unknown:
+        raise Problem(422, "unknown_warehouse", "There is no such warehouse", ", ".join(sorted(unknown)[:10]))
+
+
+async def _check_own(connection: Connection, who: Editor, product_id: UUID, warehouse: str) -> None:
+    """The product is the seller's, and stays it until the caller commits."""
+    found = await rows(connection, store.SELLER_OF_PRODUCT, {"product_id": product_id})
+    who.check(product_id, found[0]["seller"] if found else None)
+    await check_warehouses(connection, [warehouse])
+
+
+async def count(core: Core, product_id: UUID, warehouse: str, quantity: int, caller: Caller) -> dict[str, Any]:
+    """Set what is available in a warehouse to what a count found; the difference goes to the ledger as a correction. Raises
+    UnknownProducts, and what ``sellers.access`` raises."""
     now = core.clock.now()
     async with core.db.transaction() as connection:
+        who = await editor(connection, caller, Permission.MANAGE_STOCK)
+        if who.seller is not None:
+            await _check_own(connection, who, product_id, warehouse)
         sku = (await _skus(connection, {product_id}))[product_id]
         key = {"sku": sku, "warehouse": warehouse}
         await connection.execute(store.ADD_WAREHOUSES, {"codes": [warehouse]})

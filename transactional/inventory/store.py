@@ -36,6 +36,10 @@ INSERT INTO warehouses (code, name) SELECT code, code FROM unnest(%(codes)s::tex
 ON CONFLICT (code) DO NOTHING
 """
 
+KNOWN_WAREHOUSES = "SELECT code FROM warehouses WHERE code = ANY(%(codes)s)"
+
+SELLER_OF_PRODUCT = "SELECT seller FROM products WHERE id = %(product_id)s FOR SHARE"
+
 # Goods received: rows come sorted by (sku, warehouse), one for each; the answer carries what the events need.
 RECEIVE = """
 WITH receipt AS (

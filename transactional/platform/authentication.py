@@ -1,8 +1,8 @@
 """Who calls: the token's user, the guest's session, the device and address, or one of our own processes.
 
 Endpoints ask for one of the dependencies ``CallerDep`` (anyone), ``MemberDep`` (logged in), ``MerchandiserDep``
-(who manages the shop), ``InternalDep`` (one of our own processes only), or for ``Annotated[Caller, needs(Permission.…)]``:
-somebody whose role has the permission, or one of our own processes.
+(who manages the shop), ``EditorDep`` (who manages it, or a seller's products), ``InternalDep`` (one of our own processes
+only), or for ``Annotated[Caller, needs(Permission.…)]``: somebody whose role has the permission, or one of our own processes.
 """
 
 from __future__ import annotations
@@ -177,4 +177,6 @@ async def internal(request: Request) -> Caller:
 CallerDep = Annotated[Caller, Depends(caller)]
 MemberDep = Annotated[Caller, Depends(member)]
 MerchandiserDep = Annotated[Caller, needs(Permission.MANAGE_SHOP)]
+EditorDep = Annotated[Caller, needs(Permission.MANAGE_OWN_PRODUCTS)]
+"""Which products, ``transactional.sellers.access`` says in the transaction that changes them."""
 InternalDep = Annotated[Caller, Depends(internal)]

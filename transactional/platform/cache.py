@@ -61,6 +61,7 @@ KINDS = {
     "product_list": Kind(30.0, 1.5, browser=1, cdn=900),  # it shows what is in stock
     "reviews": Kind(60.0, 1.5, browser=1, cdn=300),  # no event tells of an author's new name
     "facets": Kind(60.0, 4.0, browser=1, cdn=900),
+    "seller": Kind(60.0, 4.0, browser=1, cdn=300),
     "category_tree": Kind(24 * HOUR, 1.5, browser=300, cdn=300),
     "search": Kind(1.5, 1.5, browser=1, cdn=600),  # the index itself follows within a second
     "suggestions": Kind(6 * HOUR, 1.5, browser=60, cdn=600),

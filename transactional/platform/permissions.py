@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -11,6 +12,10 @@ class Permission(StrEnum):
 
     MANAGE_SHOP = "manage_shop"
     """Products, prices and what decides about them."""
+    MANAGE_OWN_PRODUCTS = "manage_own_products"
+    """Products of the seller that the account is tied to, and their stock; ``may_change_product`` says which."""
+    MANAGE_SELLERS = "manage_sellers"
+    """Approve and suspend sellers, and tie accounts to them."""
     MANAGE_PROMOTIONS = "manage_promotions"
     SEE_STOCK = "see_stock"
     MANAGE_STOCK = "manage_stock"
@@ -35,7 +40,7 @@ PERMISSIONS = MappingProxyType(
     {
         "guest": frozenset[Permission](),
         "shopper": frozenset[Permission](),
-        "seller": frozenset[Permission](),
+        "seller": frozenset({Permission.MANAGE_OWN_PRODUCTS}),
         "moderator": frozenset({Permission.MODERATE_REVIEWS}),
         "analyst": frozenset({Permission.SEE_STOCK, Permission.SEE_ORDER_HISTORY}),
         "support": frozenset(
@@ -56,3 +61,13 @@ PERMISSIONS = MappingProxyType(
 def may(role: str, permission: Permission) -> bool:
     """Whether a role has a permission; an unknown role has none."""
     return permission in PERMISSIONS.get(role, ())
+
+
+def may_change_product(
+    has: Callable[[Permission], bool], of_all: Permission, own_seller: str | None, product_seller: str | None
+) -> bool:
+    """Whether somebody who ``has`` permissions may change a product, or its stock. Who has ``of_all`` (MANAGE_SHOP,
+    MANAGE_STOCK) may change any; a seller's people those of their seller, never another's and never the shop's own (None)."""
+    if has(of_all):
+        return True
+    return has(Permission.MANAGE_OWN_PRODUCTS) and own_seller is not None and own_seller == product_seller

@@ -19,7 +19,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from lakefront.breaker import CircuitBreaker, CircuitOpen
-from lakefront.contracts.commerce import ProductListed, StockChanged
+from lakefront.contracts.commerce import ProductListed, SellerChanged, StockChanged
 from lakefront.contracts.reviews import ReviewChanged
 from lakefront.ids import new_id
 from lakefront.redis_connection import RedisConnection
@@ -34,7 +34,7 @@ _BREAKER_SECONDS = 0.5
 _OVERLAP = timedelta(seconds=10)
 """A cart's transaction may commit so long after the moment that it writes."""
 _MOST_REMEMBERED = 50_000
-_CONCERNS = b'"product_id"'
+_CONCERNS = (b'"product_id"', SellerChanged.event_type.encode())
 log = structlog.get_logger("relay")
 
 
@@ -77,9 +77,14 @@ class Changed:
     is_listing: bool = False
     is_availability: bool = False
     """Something is sold out, or can be bought again."""
+    is_seller: bool = False
+    """A seller that may be named by any page is called otherwise, or does not sell any more."""
 
     def note(self, event_type: str, data: dict[str, Any]) -> None:
         """An event that names a product says that it has changed; one of stock, that its stock has."""
+        if event_type == SellerChanged.event_type:
+            self.is_seller = self.is_seller or data["previous_status"] is not None
+            return
         product = data.get("product_id")
         if not isinstance(product, str):
             return
@@ -115,7 +120,7 @@ class Teller:
         """Tell of events that are on the bus; raises nothing of Redis's."""
         changed = Changed()
         for payload in payloads:
-            if _CONCERNS not in payload:
+            if not any(each in payload for each in _CONCERNS):
                 continue
             for line in payload.split(b"\n"):
                 try:
@@ -133,6 +138,9 @@ class Teller:
             topics["listing"] = []
         if changed.is_availability:
             topics["availability"] = []
+        if changed.is_seller:  # rare, and its pages may be any: nobody counts them
+            topics["seller"] = []
+            self._is_all = True
         await self._send(topics)
 
     async def flush(self) -> None:

@@ -73,6 +73,12 @@ def test_subjects_do_not_wait_for_each_other() -> None:
         ),
         ("reviews.review.changed.v1", {"product_id": "a", "is_public": True}, Changed({"a"})),
         ("reviews.review.changed.v1", {"product_id": "a", "is_public": False}, Changed()),
+        (
+            "catalogue.seller.changed.v1",
+            {"seller": "a-ab", "status": "suspended", "previous_status": "active"},
+            Changed(is_seller=True),
+        ),
+        ("catalogue.seller.changed.v1", {"seller": "a-ab", "status": "pending", "previous_status": None}, Changed()),
         ("commerce.order.placed.v1", {"order_id": "o", "lines": [{"product_id": "a"}]}, Changed()),
     ],
 )
@@ -142,6 +148,14 @@ async def test_a_change_of_a_variant_reaches_its_products_page(
     await teller.published([payload({"product_id": variant})])
     [news] = await heard.news()
     assert sorted(news.topics["product"]) == sorted([variant, listed["product_id"]])
+
+
+async def test_any_page_may_name_a_seller_that_changes_and_none_one_that_is_new(teller: Teller, heard: Heard) -> None:
+    await teller.published([payload({"product_id": str(new_id())})])
+    for previous in (None, "active"):
+        data = {"seller": "a-ab", "status": "active", "previous_status": previous}
+        await teller.published([orjson.dumps({"event_type": "catalogue.seller.changed.v1", "data": data})])
+    assert [(news.is_all, news.topics) for news in (await heard.news())[1:]] == [(True, {"seller": []})]
 
 
 async def test_an_event_that_cannot_be_understood_may_have_changed_anything(teller: Teller, heard: Heard) -> None:

@@ -14,6 +14,7 @@ from transactional.search import building
 from transactional.search.building import BuildUnderWay, _alone, build
 from transactional.search.index import Generation, IndexLocked, Progress
 from transactional.search.news import CONSUMER, EVENTS, NewsLost
+from transactional.sellers.tasks import settle_products
 
 
 async def set_stock(client, internal, product, quantity: int) -> None:
@@ -91,6 +92,23 @@ async def test_a_review_that_is_approved_is_shown_and_one_that_waits_is_not_look
     await house.catch_up(writer)
     assert EVENTS.labels("used")._value.get() == used + 1
     assert [(card["rating_average"], card["rating_count"]) for card in house.found("title", "lantern")] == [(4.0, 1)]
+
+
+async def test_products_are_found_while_their_seller_sells(house, client, internal, create_product) -> None:
+    writer = house.writer()
+    await writer.open()
+    await create_product(title="Lantern", seller="lamps-ab")
+    variants = [{"sku": "TORCH-M", "options": {"size": "M"}}]
+    await create_product(title="Torch", seller="lamps-ab", variants=variants)
+    found = []
+    for status in ("active", "suspended", "active"):
+        answer = await client.put("/api/v1/sellers/lamps-ab/status", json={"status": status}, headers=internal)
+        assert answer.status_code == 200, answer.text
+        while await settle_products(house.core):
+            pass
+        await house.catch_up(writer)
+        found.append([card["title"] for card in house.found("seller", "lamps-ab")])
+    assert found == [["Lantern", "Torch"], [], ["Lantern", "Torch"]]
 
 
 async def test_a_writer_goes_on_exactly_where_the_index_stands(house, create_product) -> None:
