@@ -87,7 +87,8 @@ SELECT json_build_object(
 """
 
 SELLERS = """
-SELECT json_build_object('code', s.code, 'display_name', s.display_name, 'status', s.status, 'tied_at', iso_text(p.tied_at))::text
+SELECT json_build_object(
+           'code', s.code, 'display_name', s.display_name, 'status', s.status, 'tied_at', iso_text(p.tied_at))::text
   FROM seller_people p JOIN sellers s ON s.code = p.seller WHERE p.user_id = %(user_id)s
 """
 
