@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 import httpx
 
+from lakefront.runtime import orphans
 from lakefront.runtime.ports import any_free
 
 REGION = "eu-north-1"
@@ -83,6 +84,7 @@ def aws_server() -> Iterator[Aws]:
         env=os.environ | CREDENTIALS,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: orphans.die_with_parent(signal.SIGKILL),
     )
     server = Aws(port, process)
     try:
