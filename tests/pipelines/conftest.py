@@ -24,6 +24,7 @@ from lakefront.contracts.commerce import (
     StockChanged,
 )
 from lakefront.contracts.decisions import FraudAssessed, RecommendationServed
+from lakefront.contracts.reviews import ReviewChanged
 from lakefront.contracts.storefront import CartItemAdded, ProductViewed
 from lakefront.ids import new_id
 from lakefront.lake.access import uri
@@ -205,6 +206,15 @@ class Trade:
                 currency="USD", gateway="sandbox",
             ),
             when, sequence=3,
+        )  # fmt: skip
+
+    def review(self, product_id: UUID, when: datetime, *, user: UUID) -> None:
+        self.tell(
+            ReviewChanged(
+                review_id=new_id(), product_id=product_id, user=user, rating=4, previous=None, status="approved",
+                is_public=True,
+            ),
+            when, sequence=1,
         )  # fmt: skip
 
     def recommend(self, session: str, product_ids: list[UUID], when: datetime) -> UUID:

@@ -13,6 +13,7 @@ from uuid import UUID
 import pyarrow as pa
 import pytest
 
+from lakefront.contracts.reviews import ReviewChanged
 from lakefront.ids import new_id
 from lakefront.lake import tables
 from lakefront.lake.access import open_table, read
@@ -56,6 +57,7 @@ def first_week(tmp_path_factory: pytest.TempPathFactory, new_trade: Any, moment:
         at(2, "09:00:00"), [(product, 3, "12.50"), (product, 1, "0.10")], user=user, session="session-order"
     )
     trade.recommend("session-monday", [product], at(0, "09:59:00"))
+    trade.review(product, at(2, "12:00:00"), user=user)
     trade.tell_unknown("weather.rain.fell.v1", at(2))
     trade.tell_unknown("weather.rain.fell.v1", at(2))
     trade.commit()
@@ -111,6 +113,14 @@ def test_unknown_types_are_counted_and_stay_in_bronze(first_week: Week) -> None:
     runs = open_table(progress.RUNS, first_week.lake)
     assert runs is not None
     assert runs.to_pyarrow_table()["unknown_types"].to_pylist() == ['{"weather.rain.fell.v1": 2}']
+
+
+def test_what_no_table_asks_for_stays_in_bronze_and_is_no_unknown(first_week: Week) -> None:
+    told = read(tables.EVENTS, lake_uri=first_week.lake).to_pylist()
+    (review,) = [row for row in told if row["event_type"] == ReviewChanged.event_type]
+    assert ReviewChanged.event_type not in first_week.run.unknown_types
+    for table in SILVER:
+        assert review["event_id"] not in {row.get("event_id") for row in rows(table, first_week.lake)}, table.name
 
 
 def test_orders_are_typed_to_the_cent(first_week: Week) -> None:
