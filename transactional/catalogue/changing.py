@@ -127,12 +127,18 @@ def _listing(family: list[Row], product_id: UUID) -> dict[str, Any]:
     return _shown(row) | {"variants": variants}
 
 
+def sides_shown(row: Row) -> dict[str, int] | None:
+    """The dimensions of a row as requests and answers have them, in mm."""
+    if row["length_mm"] is None:
+        return None
+    return {side: row[f"{side}_mm"] for side in ("length", "width", "height")}
+
+
 def _shown(row: Row) -> dict[str, Any]:
-    sides = (row["length_mm"], row["width_mm"], row["height_mm"])
     return {
         **row,
         "product_id": row["id"],
         "base_price": money_text(row["base_price"], row["currency"]),
         "price": money_text(row["price"], row["currency"]),
-        "dimensions_mm": None if sides[0] is None else dict(zip(("length", "width", "height"), sides, strict=True)),
+        "dimensions_mm": sides_shown(row),
     }

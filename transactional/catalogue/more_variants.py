@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from lakefront.money import rounded
 from transactional.catalogue import changing_store, service
-from transactional.catalogue.changing import listing_of, lock_family, tell_of
+from transactional.catalogue.changing import listing_of, lock_family, sides_shown, tell_of
 from transactional.catalogue.errors import NoMoreVariants
 from transactional.catalogue.listing import Listing, facets_of, listings
 from transactional.catalogue.schemas import MOST_VARIANTS, NewProduct, NewVariant
@@ -77,7 +77,6 @@ def _listings(product: Row, new: Sequence[NewVariant]) -> list[Listing]:
     ordered = [
         one.model_copy(update={"options": {name: one.options[name] for name in product["option_names"]}}) for one in new
     ]
-    sides = (product["length_mm"], product["width_mm"], product["height_mm"])
     try:
         whole = NewProduct(
             sku=product["sku"],
@@ -91,7 +90,7 @@ def _listings(product: Row, new: Sequence[NewVariant]) -> list[Listing]:
             tags=product["tags"],
             seller=product["seller"],
             weight_grams=product["weight_grams"],
-            dimensions_mm=None if sides[0] is None else dict(zip(("length", "width", "height"), sides, strict=True)),
+            dimensions_mm=sides_shown(product),
             translations=product["translations"],
             variants=ordered,
         )
