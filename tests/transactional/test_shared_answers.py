@@ -8,12 +8,16 @@ import subprocess
 import time
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
+import orjson
 import pytest
 import pytest_asyncio
+from fastapi import FastAPI
 
 from lakefront.ids import new_id
 from lakefront.redis_connection import RedisConnection
+from transactional.catalogue import service
 from transactional.platform.cache import Body, Memory, Rendered, RenderedCache
 from transactional.platform.invalidations import EPOCH, News, tell
 from transactional.platform.news_follower import Follower
@@ -203,3 +207,24 @@ async def test_what_took_long_to_render_is_not_shared(house: House, monkeypatch:
     assert before is not None
     monkeypatch.setattr("transactional.platform.shared_answers.time.monotonic", lambda: before.began + 5.1)
     assert not await one.shared.put("a", "", b"{}", 1, before)
+
+
+async def test_a_page_that_another_release_has_rendered_is_not_shown(
+    house: House, app: FastAPI, create_product: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay, one, _ = house
+    product = UUID((await create_product(title="Lantern"))["product_id"])
+    monkeypatch.setattr(service, "shared_pages", lambda core: one.shared)
+    await relay.tells()
+    await one.follower.read()
+
+    async def title() -> str:
+        service.pages.clear()
+        return str(orjson.loads((await service.product_page(app.state.core, product)).body)["title"])
+
+    assert await title() == "Lantern"
+    async with app.state.core.db.connection() as connection:
+        await connection.execute("UPDATE products SET title = 'Torch' WHERE id = %s", [product])
+    assert await title() == "Lantern"  # nobody was told: this is what was shared
+    monkeypatch.setattr(service, "_RENDERING", "of the next release")
+    assert await title() == "Torch"

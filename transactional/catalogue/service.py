@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,8 @@ COUNTED_PRODUCTS = 20_000
 """Facets of a longer list are counted over its newest products, and say so."""
 FACET_NAMES, FACET_VALUES = 20, 30
 POPULAR_ORDERS = 10_000
+_RENDERING = blake2b(store.PRODUCT.encode(), digest_size=4).hexdigest()
+"""Pages are shared by workers that render them alike: one of a new release shows none that an older one has left."""
 pages = RenderedCache("product", one_by=("product", "stock"))
 lists = RenderedCache("product_list", all_by=("product", "availability"))
 facets = RenderedCache("facets", all_by=("product",))
@@ -95,10 +98,12 @@ async def product_page(core: Core, product_id: UUID, language: str | None = None
 
     subject = str(product_id)
 
+    variant = f"{_RENDERING}:{language or ''}"
+
     async def render() -> Body:
         shared = shared_pages(core)
         before = None if shared is None else shared.before()
-        if shared is not None and before is not None and (found := await shared.get(subject, language or "")):
+        if shared is not None and before is not None and (found := await shared.get(subject, variant)):
             return Body(*found)
         async with core.db.connection() as connection:
             parameters = {"product_id": product_id, "language": language, "now": core.clock.now()}
@@ -109,7 +114,7 @@ async def product_page(core: Core, product_id: UUID, language: str | None = None
         if is_for_a_moment:
             return Body(body, MOMENT_SECONDS)
         if shared is not None and before is not None:
-            await shared.put(subject, language or "", body, version, before)
+            await shared.put(subject, variant, body, version, before)
         return Body(body)
 
     return await pages.get(subject if language is None else (subject, language), render, subject=subject)
