@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lakefront.runtime import machine, orphans, processes
+from lakefront.runtime import foreground, machine, orphans, processes
 from lakefront.runtime.choice import PortTaken
 from lakefront.runtime.postgres import PostgresError
 from lakefront.runtime.redis_server import RedisError
@@ -62,8 +62,13 @@ def up(
 
 def down() -> None:
     """Stop everything cleanly: first what uses the servers, then the servers."""
+
+    def say(text: str) -> None:
+        console.print(f"· {text}")
+
     with _explained(), console.status("stopping …"):
-        ran = machine.down(lambda text: console.print(f"· {text}"))
+        was_demo = foreground.end(data_folder(), say)
+        ran = machine.down(say) or was_demo
     console.print("[green]down[/green]" if ran else "nothing was running")
 
 

@@ -18,7 +18,7 @@ from lakefront.demo import rounds
 from lakefront.demo.report import Report
 from lakefront.demo.stage import Stage
 from lakefront.demo.steps import Demo, Options
-from lakefront.runtime import machine
+from lakefront.runtime import foreground, machine
 from lakefront.settings import data_folder, settings
 
 app = typer.Typer(help="Start everything, fill it, run the loop once and report.")
@@ -49,7 +49,8 @@ def demo(
     options = Options(shoppers, days, days_with_models, seed, import_file.resolve() if import_file else None)
     found = Report()
     try:
-        asyncio.run(_until_stopped(options, found, console, once=once, file=report))
+        with foreground.noted(data_folder()):
+            asyncio.run(_until_stopped(options, found, console, once=once, file=report))
     except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("\nstopped before the end")
     raise typer.Exit(0 if found.ok else 1)

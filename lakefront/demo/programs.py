@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import re
 import signal
 import sys
@@ -11,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lakefront.demo.stage import StepFailed
+from lakefront.runtime import orphans
+from lakefront.settings import data_folder
 
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _OF_A_TABLE = re.compile(r"\s*[\u2500-\u257f]")
@@ -27,8 +31,9 @@ async def lakefront(*arguments: str, log: Path, say: Callable[[str], None], nice
         command = ["nice", "-n", _NICENESS, *command]
     log.parent.mkdir(parents=True, exist_ok=True)
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, limit=2**22, start_new_session=True
-    )
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, limit=2**22, start_new_session=True,
+        env={**os.environ, orphans.MARK: orphans.mark(data_folder(), "demo")},
+    )  # fmt: skip
     last: deque[str] = deque(maxlen=15)
     try:
         if process.stdout is None:
@@ -52,12 +57,13 @@ async def lakefront(*arguments: str, log: Path, say: Callable[[str], None], nice
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Stop a program that nobody waits for any more."""
-    if process.returncode is not None:
-        return
-    process.send_signal(signal.SIGTERM)
-    try:
-        await asyncio.wait_for(process.wait(), 20)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+    """Stop a program that nobody waits for any more, and what it has started: Spark's Java may outlive who started it."""
+    if process.returncode is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), 20)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
