@@ -9,6 +9,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from transactional.platform.geography import check_country, check_region
+
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _EMAIL = rf"^[^@\s\x00-\x1f\x7f]{{1,64}}@{_LABEL}(?:\.{_LABEL})+$"
 
@@ -23,7 +25,9 @@ Email = Annotated[
 ]
 Password = Annotated[str, Field(min_length=8, max_length=128, examples=["correct horse battery"])]
 Name = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$", examples=["Ada"])]
-Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["GB"], description="ISO 3166-1 alpha-2")]
+CountryCode = Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["GB"], description="ISO 3166-1 alpha-2")]
+Country = Annotated[CountryCode, AfterValidator(check_country)]
+"""Asked for when it is entered, since an order to any other is refused."""
 
 
 Role = Literal["shopper", "seller", "merchandiser", "support", "moderator", "analyst", "admin"]
@@ -313,20 +317,31 @@ class AuditLog(BaseModel):
 _Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
 
-class AddressRequest(_Request):
-    """Where things are sent, and to whom."""
+class _Address(_Request):
+    """As it is kept: an address from before countries were looked up is still shown."""
 
     name: Annotated[_Line, Field(examples=["Ada Lovelace"])]
     street: Annotated[_Line, Field(examples=["12 St James's Square"])]
     city: Annotated[_Line, Field(examples=["London"])]
     state: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] = ""
     zip: Annotated[str, Field(max_length=20, pattern=r"^[^\x00]*$", examples=["SW1Y 4JH"])] = ""
-    country: Country
+    country: CountryCode
     phone_number: Annotated[str | None, Field(pattern=r"^\+[1-9][0-9]{6,14}$", examples=["+442079460123"])] = None
     is_default: bool = False
 
 
-class AddressAnswer(AddressRequest):
+class AddressRequest(_Address):
+    """Where things are sent, and to whom."""
+
+    country: Country
+
+    @model_validator(mode="after")
+    def _state_exists(self) -> AddressRequest:
+        check_region(self.country, self.state)
+        return self
+
+
+class AddressAnswer(_Address):
     """An address of the account."""
 
     address_id: UUID

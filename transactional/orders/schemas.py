@@ -14,7 +14,7 @@ from lakefront.contracts.commerce import OrderStatus
 from transactional.payments.methods import Method
 from transactional.platform.amounts import Currency, RequestedAmount
 from transactional.platform.examples import EXAMPLE_PRODUCT_ID
-from transactional.platform.geography import is_country, regions_of
+from transactional.platform.geography import check_country, check_region
 from transactional.promotions.schemas import CouponCode
 from transactional.stored_value.schemas import GiftCardCode
 from transactional.tariffs.delivery import Method as ShippingMethod
@@ -51,11 +51,11 @@ def _is_on_the_map(where: Any) -> Any:
     """A country or state that does not exist would be quoted without its taxes and duties."""
     if where.country is None:
         return where
-    if not is_country(where.country):
-        raise ValueError(f"country: {where.country} is no country's code (ISO 3166-1, such as US)")
-    regions, state = regions_of(where.country), where.state.strip().upper()
-    if state and regions and state not in regions:
-        raise ValueError(f"state: {where.state} is no state of {where.country}; send its letters")
+    try:
+        check_country(where.country)
+    except ValueError as error:
+        raise ValueError(f"country: {error}") from None
+    check_region(where.country, where.state)
     return where
 
 
