@@ -119,7 +119,7 @@ async def reset_password(core: Core, token: str, password: str) -> None:
     if account is None:
         raise errors.invalid_letter_token()
     email = personal.opened_email(account["user_id"], account["email"])
-    check(password, email)
+    check(password, email, "new_password")
     password_hash = await passwords.hash_password(core.password_pool, password)
     async with core.db.transaction() as connection:
         done = await first(connection, store.SET_BY_LETTER, parameters | {"password_hash": password_hash})

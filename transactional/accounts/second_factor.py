@@ -186,7 +186,7 @@ async def with_password(core: Core, user_id: UUID, password: str) -> Row:
     guesses = f"password:{user_id}"
     await attempts.take(core, {guesses: attempts.OF_ACCOUNT})
     if not await passwords.matches(core.password_pool, account["password_hash"], password):
-        raise errors.invalid_credentials()
+        raise errors.wrong_password()
     await attempts.clear(core, guesses)
     return account
 
