@@ -305,6 +305,26 @@ class OpenIDIdentities(BaseModel):
     items: list[OpenIDIdentity]
 
 
+class AccountSought(_Request):
+    """Whose account it is. In the body, since addresses of requests are logged."""
+
+    email: Email
+
+
+class AccountFound(BaseModel):
+    """What is needed to help its owner; orders and the audit log are asked for by its id."""
+
+    user_id: UUID
+    email: str
+    name: str
+    country: str | None
+    role: Role
+    created_at: datetime
+    email_verified_at: datetime | None
+    """Real time; null while nobody has shown to read its letters."""
+    second_factor: Literal["totp", "sms"] | None
+
+
 class RoleChange(_Request):
     """What the account may do from now on."""
 
