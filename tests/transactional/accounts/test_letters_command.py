@@ -9,9 +9,8 @@ from typing import Any
 import httpx
 import pytest
 import typer
-from click.testing import Result
 from fastapi import FastAPI
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from lakefront.ids import new_id
 from transactional.accounts import letters_command
