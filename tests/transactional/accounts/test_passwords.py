@@ -26,7 +26,16 @@ async def letters_to(app: FastAPI, email: str) -> list[str]:
         found = await rows(
             connection, "SELECT body FROM sandbox_messages WHERE recipient = %(to)s ORDER BY sent_at", {"to": email}
         )
-    return [row["body"].rsplit("\n", 1)[1] for row in found]
+    return [row["body"].rsplit("\n", 1)[1] for row in found if "\n" in row["body"]]
+
+
+async def subjects_to(app: FastAPI, email: str) -> list[str]:
+    """Of the letters that were sent, oldest first."""
+    async with app.state.core.db.connection() as connection:
+        found = await rows(
+            connection, "SELECT subject FROM sandbox_messages WHERE recipient = %(to)s ORDER BY sent_at", {"to": email}
+        )
+    return [row["subject"] for row in found]
 
 
 async def log_in(client: httpx.AsyncClient, email: str, password: str) -> httpx.Response:
@@ -149,6 +158,8 @@ async def test_a_reset_sets_the_password_once_logs_out_everywhere_and_ends_the_l
     assert [error["field"] for error in weak.json()["errors"]] == ["new_password"]
     answers = await asyncio.gather(*(reset(client, token) for _ in range(3)))
     assert sorted(answer.status_code for answer in answers) == [204, 401, 401]
+    told = await subjects_to(app, user.email)
+    assert told == ["Is this your address?", "Set a new password", "Your password was set anew"]
     assert (await client.get("/api/v1/users/profile", headers=user.headers)).json()["code"] == "session_ended"
     refreshed = await client.post("/api/v1/auth/refresh", json={"refresh_token": user.refresh_token})
     assert refreshed.json()["code"] == "invalid_refresh_token"
