@@ -46,6 +46,9 @@ COMMANDS = {
         "transactional.orders.command:app", WORK, "Check orders against their histories, look at one as it was."
     ),
     "accounts": Entry("transactional.accounts.command:app", WORK, "Rotate the keys of accounts, wrap them by a KMS."),
+    "letters": Entry(
+        "transactional.accounts.letters_command:letters", WORK, "Show the letters that the sandbox took for sending."
+    ),
     "models": Entry("models.command:app", WORK, "List, promote and roll back model versions."),
     "bus": Entry("lakefront.bus.command:app", WORK, "Look at the event bus and its dead letters."),
     "payments": Entry("transactional.payments.command:app", WORK, "Prove that the payment ledger balances."),

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from lakefront.settings import settings
-from serving.dashboards.core_client import CoreClient, CoreRefused
+from serving.dashboards.core_client import ChallengeOver, CoreClient, CoreRefused, SecondFactorNeeded
 from serving.dashboards.overview import Overview, OverviewReader
 from serving.dashboards.pages import HERE, page
 from serving.dashboards.problems import install_problem_pages
@@ -43,6 +43,7 @@ def create_app() -> FastAPI:
     app.get("/health/live")(live)
     app.get("/login", response_class=HTMLResponse)(login_page)
     app.post("/login", response_class=HTMLResponse)(log_in)
+    app.post("/login/second-factor", response_class=HTMLResponse)(log_in_with_code)
     app.post("/logout")(log_out)
     app.get("/", response_class=HTMLResponse)(overview_page)
     app.get("/prices", response_class=HTMLResponse)(prices_page)
@@ -61,11 +62,35 @@ async def login_page(request: Request) -> Response:
 
 
 async def log_in(request: Request, email: Annotated[str, Form()], password: Annotated[str, Form()]) -> Response:
-    """Sign in with the core's account; merchandisers and administrators only."""
+    """Sign in with the core's account; merchandisers and administrators only. Who has a second factor is asked for a code."""
     try:
         session = await request.app.state.core.sign_in(email, password)
+    except SecondFactorNeeded as needed:
+        return page(request, None, "second_factor.html", challenge=needed.challenge, kind=needed.kind)
     except CoreRefused as refused:
         return page(request, None, "login.html", status_code=refused.status, message=str(refused), email=email)
+    return _let_in(request, session)
+
+
+async def log_in_with_code(
+    request: Request,
+    challenge: Annotated[str, Form()],
+    code: Annotated[str, Form()],
+    kind: Annotated[Literal["totp", "sms"], Form()] = "totp",
+) -> Response:
+    """The second step of signing in."""
+    try:
+        session = await request.app.state.core.sign_in_with_code(challenge, code)
+    except ChallengeOver:
+        message = "That took too long. Please sign in once more."
+        return page(request, None, "login.html", status_code=401, message=message)
+    except CoreRefused as refused:
+        again = {"challenge": challenge, "kind": kind, "message": str(refused)}
+        return page(request, None, "second_factor.html", status_code=refused.status, **again)
+    return _let_in(request, session)
+
+
+def _let_in(request: Request, session: SignedIn) -> Response:
     if session.role not in ROLES:
         message = "These pages are for merchandisers; this account is not one."
         return page(request, None, "login.html", status_code=403, message=message)

@@ -19,6 +19,20 @@ class CoreRefused(Exception):
         self.status = status
 
 
+class SecondFactorNeeded(Exception):
+    """The password was right; the login goes on with a code."""
+
+    def __init__(self, challenge: str, kind: str) -> None:
+        super().__init__(kind)
+        self.challenge = challenge
+        self.kind = kind
+        """Where the code comes from: "totp" or "sms"."""
+
+
+class ChallengeOver(CoreRefused):
+    """It is too late for a code: the login begins anew."""
+
+
 class CoreAway(Exception):
     """The core did not answer."""
 
@@ -35,11 +49,19 @@ class CoreClient:
             await self._http.close()
 
     async def sign_in(self, email: str, password: str) -> SignedIn:
-        """Log in. Raises CoreRefused for wrong credentials, CoreAway when the core is down."""
-        tokens = await self._request("POST", "/auth/login", json={"email": email, "password": password})
-        session = SignedIn(email, "", tokens["access_token"], tokens["refresh_token"])
-        profile = await self._request("GET", "/users/profile", token=session.access_token)
-        return replace(session, role=profile["role"], user_id=profile["user_id"])
+        """Log in. Raises SecondFactorNeeded, CoreRefused for wrong credentials, CoreAway when the core is down."""
+        return await self._let_in("/auth/login", {"email": email, "password": password})
+
+    async def sign_in_with_code(self, challenge: str, code: str) -> SignedIn:
+        """Go on with a login. Raises CoreRefused for a wrong code, ChallengeOver when it is too late for any."""
+        return await self._let_in("/auth/login/second-factor", {"challenge": challenge, "code": code})
+
+    async def _let_in(self, path: str, shown: dict[str, str]) -> SignedIn:
+        tokens = await self._request("POST", path, json=shown)
+        profile = await self._request("GET", "/users/profile", token=tokens["access_token"])
+        return SignedIn(
+            profile["email"], profile["role"], tokens["access_token"], tokens["refresh_token"], profile["user_id"]
+        )
 
     async def call(
         self, session: SignedIn, method: str, path: str, **arguments: Any
@@ -67,5 +89,17 @@ class CoreClient:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise CoreAway(f"The shop's core at {self._base_url} does not answer ({error}).") from error
         if answer.status >= 400:
-            raise CoreRefused(answer.status, body.get("detail") or body.get("title") or f"status {answer.status}")
+            raise _refusal(answer.status, body)
         return dict(body or {})
+
+
+def _refusal(status: int, problem: dict[str, Any]) -> Exception:
+    """What a problem document says."""
+    code = problem.get("code")
+    if code == "second_factor_required":
+        return SecondFactorNeeded(problem["challenge"], problem["second_factor"])
+    title, detail = problem.get("title"), problem.get("detail")
+    message = detail or title or f"status {status}"
+    if title and detail and status in (401, 429):  # there the detail says what to do now, and the title why
+        message = f"{title}. {detail}"
+    return ChallengeOver(status, message) if code == "invalid_challenge" else CoreRefused(status, message)

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from lakefront.ids import new_id
 from transactional.platform.cache import MEMORY
+from transactional.platform.routing import GATEWAY_WEBHOOKS
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
 SHOP = "https://shop.example"
@@ -116,6 +117,8 @@ async def open_shop(
     MEMORY.clear()
 
 
+NOT_A_PAGES_TO_SAY = {"user-agent", "x-internal-key"}
+"""The browser's own word, and our processes' key."""
 PREFLIGHT = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization, idempotency-key"}
 
 
@@ -132,6 +135,30 @@ async def test_pages_of_a_named_origin_may_use_the_shop(open_shop: httpx.AsyncCl
     plain = await open_shop.get("/api/v1/categories")
     assert "access-control-allow-origin" not in plain.headers
     assert plain.headers["vary"] == "Origin"  # or a CDN would give this answer to pages
+
+
+async def test_pages_may_use_every_operation_that_the_documentation_names(open_shop: httpx.AsyncClient) -> None:
+    """But those of our own processes, of gateways and of scrapers, which are no pages."""
+    paths: dict[str, dict[str, Any]] = (await open_shop.get("/openapi.json")).json()["paths"]
+    operations = [
+        (method.upper(), operation)
+        for path, methods in paths.items()
+        if not path.startswith(GATEWAY_WEBHOOKS)
+        for method, operation in methods.items()
+    ]
+    sent = {
+        parameter["name"].lower()
+        for _, operation in operations
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "header"
+    } | {"authorization", "content-type", "if-none-match", "x-correlation-id"}
+    asked = {"Access-Control-Request-Headers": ", ".join(sorted(sent - NOT_A_PAGES_TO_SAY))}
+    for method in {method for method, _ in operations}:
+        preflight = {"Origin": SHOP, "Access-Control-Request-Method": method, **asked}
+        answer = await open_shop.options("/api/v1/products/x", headers=preflight)
+        assert (method, answer.status_code, answer.text) == (method, 200, "OK")
+    assert {"PATCH", "DELETE"} <= {method for method, _ in operations}
+    assert {"last-event-id", "idempotency-key"} <= sent
 
 
 async def test_pages_of_other_origins_may_not(open_shop: httpx.AsyncClient) -> None:

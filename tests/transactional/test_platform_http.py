@@ -13,13 +13,52 @@ from fastapi import FastAPI
 
 from lakefront.ids import new_id
 from lakefront.secrets import secrets
+from transactional.platform.authentication import SESSION_ID
 from transactional.platform.examples import EXAMPLE_PRODUCT_ID
+from transactional.platform.patterns import words_of
 
 Create = Callable[..., Awaitable[Any]]
 
 
 def from_address(app: FastAPI, address: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app, client=(address, 1)), base_url="http://shop")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("/auth/login", {"email": "ada", "password": "x"}, "email: should be an e-mail address, such as ada@example.com"),
+        ("/auth/register", {"email": "a@b.example", "password": "12345678", "name": "\0"},
+         "name: should be text without NUL characters"),
+    ],
+)  # fmt: skip
+async def test_people_are_told_in_words_what_does_not_fit(
+    client: httpx.AsyncClient, path: str, body: dict[str, str], words: str
+) -> None:
+    answer = await client.post(f"/api/v1{path}", json=body, headers={"X-Session-Id": "words-for-people"})
+    assert (answer.status_code, answer.json()["detail"]) == (422, words)
+
+
+async def test_a_filter_that_does_not_fit_is_told_in_words_too(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/api/v1/products", params={"category": "Big Things"})
+    words = "category: should be a category of one to five levels in small letters, such as home/kitchen"
+    assert (answer.status_code, answer.json()["detail"]) == (422, words)
+
+
+async def test_every_pattern_of_the_documentation_has_words(app: FastAPI) -> None:
+    """But those that Pydantic writes for decimal numbers, whose errors have words of their own, and the session's."""
+
+    def patterns(part: Any) -> set[str]:
+        if isinstance(part, list):
+            return set().union(*map(patterns, part))
+        if not isinstance(part, dict):
+            return set()
+        own = {part["pattern"]} if isinstance(part.get("pattern"), str) else set()
+        return own.union(*map(patterns, part.values()))
+
+    found = {one for one in patterns(app.openapi()) if not one.startswith("^(?!^[-+.]*$)")} - {SESSION_ID.pattern}
+    assert len(found) > 15
+    assert {one for one in found if words_of(one) is None} == set()
 
 
 async def test_a_correlation_id_is_made_or_taken_over(client: httpx.AsyncClient) -> None:

@@ -1,11 +1,11 @@
-"""What administrators do: give accounts their roles, and read the audit log."""
+"""What administrators and support do: find accounts, give them their roles, and read the audit log."""
 
 from __future__ import annotations
 
 from typing import Any
 from uuid import UUID
 
-from transactional.accounts import store
+from transactional.accounts import personal, store
 from transactional.accounts.sessions import end_sessions
 from transactional.platform import audit, revocations
 from transactional.platform.authentication import Caller
@@ -13,7 +13,17 @@ from transactional.platform.core import Core
 from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
 from transactional.platform.database import Connection
 from transactional.platform.errors import Problem, not_found
-from transactional.platform.query import first, rows
+from transactional.platform.query import Row, first, rows
+
+
+async def find(core: Core, caller: Caller, email: str) -> Row:
+    """The account of an e-mail address, in whatever case it is written; that it was looked up is noted. Raises Problem 404."""
+    async with core.db.transaction() as connection:
+        account = await personal.by_email(connection, email)
+        if account is None:
+            raise Problem(404, "account_not_found", "There is no such account", "No account has this e-mail address.")
+        await audit.note(connection, caller.actor, "account_found", account["user_id"])
+    return account
 
 
 async def change_role(core: Core, caller: Caller, user_id: UUID, role: str) -> None:

@@ -1,4 +1,4 @@
-"""The administrators' endpoints."""
+"""The endpoints of administrators and support."""
 
 from __future__ import annotations
 
@@ -8,13 +8,23 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from transactional.accounts import administration
-from transactional.accounts.schemas import AuditLog, RoleChange
+from transactional.accounts.schemas import AccountFound, AccountSought, AuditLog, RoleChange
 from transactional.platform.authentication import Caller, needs
 from transactional.platform.core import CoreDep
 from transactional.platform.errors import responses
 from transactional.platform.permissions import Permission
 
 router = APIRouter(tags=["accounts"])
+
+
+@router.post(
+    "/users/find", summary="Find an account by its e-mail address", responses=responses(400, 401, 403, 404, 422)
+)
+async def find(
+    core: CoreDep, caller: Annotated[Caller, needs(Permission.FIND_ACCOUNTS)], sought: AccountSought
+) -> AccountFound:
+    """For support and administrators. The audit log has who looked up which account."""
+    return AccountFound.model_validate(await administration.find(core, caller, sought.email))
 
 
 @router.put(

@@ -22,6 +22,9 @@ OF_ADDRESS = 50
 WINDOW = timedelta(minutes=5)
 LETTERS = 5
 LETTERS_WINDOW = timedelta(hours=1)
+_RESET_ENDS_IT = (
+    " Setting a new password by letter (POST /api/v1/auth/password/forgotten) ends an account's lock at once."
+)
 
 
 def keys_of(email: str, caller: Caller) -> dict[str, int]:
@@ -32,15 +35,20 @@ def keys_of(email: str, caller: Caller) -> dict[str, int]:
     return limits
 
 
-async def take(core: Core, limits: dict[str, int], window: timedelta = WINDOW) -> None:
-    """Count an attempt. Raises Problem 429 when one of the keys has had its share."""
+async def take_login(core: Core, limits: dict[str, int]) -> None:
+    """Count an attempt at a password by ``keys_of``. Raises Problem 429, which says what ends an account's lock."""
+    await take(core, limits, way_out=_RESET_ENDS_IT)
+
+
+async def take(core: Core, limits: dict[str, int], window: timedelta = WINDOW, *, way_out: str = "") -> None:
+    """Count an attempt. Raises Problem 429 when one of the keys has had its share; ``way_out`` says what ends that."""
     now = real_now()
     parameters = {"keys": sorted(limits), "now": now, "ends_at": now + window}
     async with core.db.connection() as connection:
         counted = await rows(connection, store.TAKE_ATTEMPT, parameters)
     over = [row["ends_at"] for row in counted if row["attempts"] > limits[row["key"]]]
     if over:
-        raise errors.too_many_attempts(max(1, ceil((max(over) - now).total_seconds())))
+        raise errors.too_many_attempts(max(1, ceil((max(over) - now).total_seconds())), way_out)
 
 
 async def succeeded(core: Core, email: str, limits: dict[str, int]) -> None:

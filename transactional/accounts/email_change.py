@@ -102,7 +102,7 @@ async def undo(core: Core, request: EmailUndo) -> None:
         raise errors.invalid_letter_token()
     user_id = account["user_id"]
     email = personal.opened_email(user_id, account["email"])
-    check(request.new_password, email)
+    check(request.new_password, email, "new_password")
     hashed = {"password_hash": await passwords.hash_password(core.password_pool, request.new_password)}
     try:
         async with core.db.transaction() as connection:

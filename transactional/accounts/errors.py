@@ -48,9 +48,14 @@ def invalid_credentials() -> Problem:
     return unauthorized("invalid_credentials", "The e-mail address or the password is wrong")
 
 
-def too_many_attempts(retry_after: int) -> Problem:
+def wrong_password() -> Problem:
+    """Where nothing but the password of a known account was asked for; the same code, for it is the same to a program."""
+    return unauthorized("invalid_credentials", "The password is wrong")
+
+
+def too_many_attempts(retry_after: int, way_out: str = "") -> Problem:
     """The same answer whether the account or the address has had its share, and whether there is such an account."""
-    detail = f"Come again in {retry_after} s."
+    detail = f"Come again in {retry_after} s.{way_out}"
     return Problem(429, "too_many_attempts", "Too many attempts", detail, {"Retry-After": str(retry_after)})
 
 

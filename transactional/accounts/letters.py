@@ -28,6 +28,9 @@ _BODY: dict[Purpose, str] = {
 }
 News = Literal[
     "openid_linked",
+    "password_reset",
+    "second_factor_set",
+    "second_factor_removed",
     "email_change",
     "email_change_asked",
     "email_changed",
@@ -40,6 +43,21 @@ _NEWS: dict[News, tuple[str, str]] = {
         "Another way into your account",
         "Your Lakefront account can be signed in to through the OpenID provider now. If it was not you who linked it, set a "
         "new password and unlink it.",
+    ),
+    "password_reset": (
+        "Your password was set anew",
+        "Your Lakefront account has a new password, set by the token of a letter to this address, and was logged out "
+        "everywhere. If it was not you, somebody else reads your letters: see to that first, then set a new password.",
+    ),
+    "second_factor_set": (
+        "Your account has a second factor",
+        "Logging in to your Lakefront account needs a code besides the password from now on. If it was not you who set that "
+        "up, set a new password and tell us.",
+    ),
+    "second_factor_removed": (
+        "Your account has no second factor any more",
+        "Your Lakefront account is logged in to by its password alone again. If it was not you who did that, set a new "
+        "password and a second factor.",
     ),
     "email_change": (
         "Is this your new address?",
@@ -119,7 +137,7 @@ async def reset_password(core: Core, token: str, password: str) -> None:
     if account is None:
         raise errors.invalid_letter_token()
     email = personal.opened_email(account["user_id"], account["email"])
-    check(password, email)
+    check(password, email, "new_password")
     password_hash = await passwords.hash_password(core.password_pool, password)
     async with core.db.transaction() as connection:
         done = await first(connection, store.SET_BY_LETTER, parameters | {"password_hash": password_hash})
@@ -129,6 +147,7 @@ async def reset_password(core: Core, token: str, password: str) -> None:
         await audit.note(connection, account["user_id"], "password_reset", account["user_id"])
     revocations.note_ended(ended)
     await attempts.succeeded(core, email, {})
+    await tell(core, account["user_id"], email, "password_reset")
 
 
 async def tell(

@@ -42,10 +42,10 @@ _FEWEST_CHARACTERS = 5
 _SHORTEST_NAME = 4
 
 
-def check(password: str, email: str) -> None:
-    """Raises Problem 422 for a password that somebody would try first."""
+def check(password: str, email: str, field: str = "password") -> None:
+    """Raises Problem 422 for a password that somebody would try first; ``field`` is what the request calls it."""
     if (fault := _fault(password, email)) is not None:
-        errors = [{"field": "password", "message": fault}]
+        errors = [{"field": field, "message": fault}]
         raise Problem(
             422, "weak_password", "The password is too easy to guess", f"The password {fault}.", errors=errors
         )

@@ -9,6 +9,9 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from transactional.platform.geography import check_country, check_region
+from transactional.platform.patterns import COUNTRY, PHONE_NUMBER, TEXT, pattern
+
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _EMAIL = rf"^[^@\s\x00-\x1f\x7f]{{1,64}}@{_LABEL}(?:\.{_LABEL})+$"
 
@@ -19,11 +22,19 @@ def _with_lower_domain(address: str) -> str:
 
 
 Email = Annotated[
-    str, Field(pattern=_EMAIL, max_length=254, examples=["ada@example.com"]), AfterValidator(_with_lower_domain)
+    str,
+    Field(
+        pattern=pattern(_EMAIL, "an e-mail address, such as ada@example.com"),
+        max_length=254,
+        examples=["ada@example.com"],
+    ),
+    AfterValidator(_with_lower_domain),
 ]
 Password = Annotated[str, Field(min_length=8, max_length=128, examples=["correct horse battery"])]
-Name = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$", examples=["Ada"])]
-Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["GB"], description="ISO 3166-1 alpha-2")]
+Name = Annotated[str, Field(max_length=200, pattern=TEXT, examples=["Ada"])]
+CountryCode = Annotated[str, Field(pattern=COUNTRY, examples=["GB"], description="ISO 3166-1 alpha-2")]
+Country = Annotated[CountryCode, AfterValidator(check_country)]
+"""Asked for when it is entered, since an order to any other is refused."""
 
 
 Role = Literal["shopper", "seller", "merchandiser", "support", "moderator", "analyst", "admin"]
@@ -90,7 +101,7 @@ class NewSecondFactor(_Request):
     kind: Literal["totp", "sms"]
     password: Annotated[str, Field(min_length=1, max_length=128, examples=["correct horse battery"])]
     phone_number: Annotated[
-        str | None, Field(pattern=r"^\+[1-9][0-9]{6,14}$", examples=["+442079460123"], description="E.164; for sms.")
+        str | None, Field(pattern=PHONE_NUMBER, examples=["+442079460123"], description="E.164; for sms.")
     ] = None
 
     @model_validator(mode="after")
@@ -156,14 +167,18 @@ def _redirect_uri(uri: str) -> str:
     return uri
 
 
-_URI = Field(pattern=r"^[\x21-\x7e]+$", max_length=2000, examples=["https://app.example.com/signed-in"])
+_URI = Field(
+    pattern=pattern(r"^[\x21-\x7e]+$", "an address in ASCII without spaces, such as https://app.example.com/signed-in"),
+    max_length=2000,
+    examples=["https://app.example.com/signed-in"],
+)
 RedirectUri = Annotated[str, _URI, AfterValidator(_redirect_uri)]
 
 
 class NewClient(_Request):
     """A program that people let act for them."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$", examples=["Price watcher"])]
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=TEXT, examples=["Price watcher"])]
     redirect_uris: Annotated[list[RedirectUri], Field(max_length=20)] = []
     grants: list[Literal["authorization_code", "password", "refresh_token"]] = ["authorization_code", "refresh_token"]
     confidential: bool = False
@@ -181,10 +196,14 @@ class Authorization(_Request):
     """What a client asked the browser for (RFC 6749, 4.1.1; RFC 7636, 4.3)."""
 
     response_type: Literal["code"] = "code"
-    client_id: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+    client_id: Annotated[str, Field(max_length=200, pattern=TEXT)]
     redirect_uri: Annotated[str, _URI]
     code_challenge: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9_-]{43}$", examples=["E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"])
+        str,
+        Field(
+            pattern=pattern(r"^[A-Za-z0-9_-]{43}$", "a code challenge: SHA-256 in 43 characters of base64url"),
+            examples=["E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"],
+        ),
     ]
     code_challenge_method: Literal["S256"]
     state: Annotated[str | None, Field(max_length=500)] = None
@@ -267,7 +286,7 @@ class OpenIDStart(BaseModel):
 class OpenIDAnswer(_Request):
     """What the provider added to the address that it sent the browser back to."""
 
-    code: Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[\x20-\x7e]+$")]
+    code: Annotated[str, Field(min_length=1, max_length=4000, pattern=pattern(r"^[\x20-\x7e]+$", "printable ASCII"))]
     state: Annotated[str, Field(min_length=20, max_length=200)]
     iss: Annotated[str | None, Field(max_length=2000, description="RFC 9207, where the provider sends it.")] = None
 
@@ -284,6 +303,26 @@ class OpenIDIdentities(BaseModel):
     """What the account is linked to."""
 
     items: list[OpenIDIdentity]
+
+
+class AccountSought(_Request):
+    """Whose account it is. In the body, since addresses of requests are logged."""
+
+    email: Email
+
+
+class AccountFound(BaseModel):
+    """What is needed to help its owner; orders and the audit log are asked for by its id."""
+
+    user_id: UUID
+    email: str
+    name: str
+    country: str | None
+    role: Role
+    created_at: datetime
+    email_verified_at: datetime | None
+    """Real time; null while nobody has shown to read its letters."""
+    second_factor: Literal["totp", "sms"] | None
 
 
 class RoleChange(_Request):
@@ -310,23 +349,34 @@ class AuditLog(BaseModel):
     next_cursor: str | None
 
 
-_Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+_Line = Annotated[str, Field(min_length=1, max_length=200, pattern=TEXT)]
 
 
-class AddressRequest(_Request):
-    """Where things are sent, and to whom."""
+class _Address(_Request):
+    """As it is kept: an address from before countries were looked up is still shown."""
 
     name: Annotated[_Line, Field(examples=["Ada Lovelace"])]
     street: Annotated[_Line, Field(examples=["12 St James's Square"])]
     city: Annotated[_Line, Field(examples=["London"])]
-    state: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] = ""
-    zip: Annotated[str, Field(max_length=20, pattern=r"^[^\x00]*$", examples=["SW1Y 4JH"])] = ""
-    country: Country
-    phone_number: Annotated[str | None, Field(pattern=r"^\+[1-9][0-9]{6,14}$", examples=["+442079460123"])] = None
+    state: Annotated[str, Field(max_length=200, pattern=TEXT)] = ""
+    zip: Annotated[str, Field(max_length=20, pattern=TEXT, examples=["SW1Y 4JH"])] = ""
+    country: CountryCode
+    phone_number: Annotated[str | None, Field(pattern=PHONE_NUMBER, examples=["+442079460123"])] = None
     is_default: bool = False
 
 
-class AddressAnswer(AddressRequest):
+class AddressRequest(_Address):
+    """Where things are sent, and to whom."""
+
+    country: Country
+
+    @model_validator(mode="after")
+    def _state_exists(self) -> AddressRequest:
+        check_region(self.country, self.state)
+        return self
+
+
+class AddressAnswer(_Address):
     """An address of the account."""
 
     address_id: UUID

@@ -65,16 +65,19 @@ async def confirm(core: Core, user_id: UUID, code: str) -> list[str]:
         if await first(connection, store.CONFIRM_FACTOR, parameters) is None:
             raise errors.second_factor_exists()
         await audit.note(connection, user_id, "second_factor_set", user_id)
+        account = await personal.by_id(connection, user_id)
+    await _tell(core, account, "second_factor_set")
     return ["-".join(code[place : place + 4] for place in range(0, len(code), 4)) for code in codes]
 
 
 async def remove(core: Core, user_id: UUID, password: str, code: str) -> None:
     """Do without from now on. Raises Problem 401 unless both are right."""
-    await with_password(core, user_id, password)
+    account = await with_password(core, user_id, password)
     await prove(core, user_id, code)
     async with core.db.transaction() as connection:
         await connection.execute(store.REMOVE_FACTOR, {"user_id": user_id})
         await audit.note(connection, user_id, "second_factor_removed", user_id)
+    await _tell(core, account, "second_factor_removed")
 
 
 async def state(core: Core, user_id: UUID) -> dict[str, Any]:
@@ -169,6 +172,11 @@ def _use_of(factor: Row, user_id: UUID, code: str) -> tuple[str | None, dict[str
     return found
 
 
+async def _tell(core: Core, account: Row | None, news: letters.News) -> None:
+    if account is not None:  # or it was deleted this very moment
+        await letters.tell(core, account["user_id"], account["email"], news)
+
+
 async def _factor(core: Core, user_id: UUID) -> Row:
     async with core.db.connection() as connection:
         found = await first(connection, store.FACTOR, {"user_id": user_id})
@@ -186,7 +194,7 @@ async def with_password(core: Core, user_id: UUID, password: str) -> Row:
     guesses = f"password:{user_id}"
     await attempts.take(core, {guesses: attempts.OF_ACCOUNT})
     if not await passwords.matches(core.password_pool, account["password_hash"], password):
-        raise errors.invalid_credentials()
+        raise errors.wrong_password()
     await attempts.clear(core, guesses)
     return account
 

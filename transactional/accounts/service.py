@@ -92,7 +92,7 @@ async def _write_account(core: Core, account: dict[str, Any], user_agent: str | 
 async def authenticate(core: Core, login: Login, caller: Caller) -> Row:
     """The account of an address and its password. Raises Problem 401, and 429 after too many attempts."""
     limits = attempts.keys_of(login.email, caller)
-    await attempts.take(core, limits)
+    await attempts.take_login(core, limits)
     async with core.db.connection() as connection:
         account = await personal.by_email(connection, login.email)
     password_hash = account["password_hash"] if account else None
@@ -158,11 +158,11 @@ async def change_password(core: Core, caller: Caller, change: PasswordChange) ->
     """Set another password and log out elsewhere. Raises Problem 401, 422 (weak) or 429."""
     account = await profile(core, caller.member_id)
     limits = attempts.keys_of(account["email"], caller)
-    await attempts.take(core, limits)
+    await attempts.take_login(core, limits)
     if not await passwords.matches(core.password_pool, account["password_hash"], change.current_password):
-        raise errors.invalid_credentials()
+        raise errors.wrong_password()
     await attempts.succeeded(core, account["email"], limits)
-    check(change.new_password, account["email"])
+    check(change.new_password, account["email"], "new_password")
     parameters = {
         "user_id": caller.member_id,
         "before": account["password_hash"],
@@ -170,7 +170,7 @@ async def change_password(core: Core, caller: Caller, change: PasswordChange) ->
     }
     async with core.db.transaction() as connection:
         if await first(connection, store.SET_BY_OWNER, parameters) is None:
-            raise errors.invalid_credentials()
+            raise errors.wrong_password()
         ended = await end_sessions(connection, caller.member_id, but=caller.login)
         await audit.note(connection, caller.actor, "password_changed", caller.member_id)
     revocations.note_ended(ended)

@@ -10,21 +10,27 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from transactional.platform.amounts import Currency, RequestedAmount, fits
+from transactional.platform.patterns import SLUG, TEXT, pattern
 
 MOST_PRODUCTS = 500
 Sort = Literal["newest", "price", "price_desc", "popularity", "rating"]
 CategoryPath = Annotated[
     str,
     Field(
-        pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*){0,4}$",
+        pattern=pattern(
+            r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*){0,4}$",
+            "a category of one to five levels in small letters, such as home/kitchen",
+        ),
         max_length=200,
         examples=["home/kitchen"],
         description="Slugs from the root, joined by '/'. What does not exist yet is created.",
     ),
 ]
-WarehouseCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+WarehouseCode = Annotated[
+    str, Field(pattern=pattern(r"^[A-Za-z0-9_.-]{1,40}$", "1 to 40 letters, digits, '_', '.' and '-', such as east"))
+]
 Units = Annotated[int, Field(ge=0, le=1_000_000)]
-Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+Text = Annotated[str, Field(pattern=TEXT)]
 """PostgreSQL's text has no NUL."""
 
 PRODUCT_EXAMPLE: dict[str, Any] = {
@@ -59,21 +65,50 @@ SCHEMA_EXAMPLE: dict[str, Any] = {
     "required": ["material"],
 }
 MOST_VARIANTS = 100
-Sku = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Sku = Annotated[
+    str,
+    Field(
+        pattern=pattern(
+            r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", "a SKU: 1 to 64 letters, digits, '_', '.' and '-', such as KETTLE-01"
+        )
+    ),
+]
 Attributes = Annotated[dict[Text, Any], Field(max_length=100)]
 Stock = Annotated[dict[WarehouseCode, Units], Field(max_length=50)]
 Prices = Annotated[
     dict[Currency, RequestedAmount],
     Field(max_length=50, description="Prices for other currencies; where none is set, the price is converted."),
 ]
-Seller = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60, examples=["norrland-ab"])]
-Tag = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
+Seller = Annotated[str, Field(pattern=SLUG, max_length=60, examples=["norrland-ab"])]
+Tag = Annotated[str, Field(pattern=SLUG, max_length=40)]
 Brand = Annotated[Text, Field(min_length=1, max_length=120)]
-NamedValue = Annotated[str, Field(pattern=r"^[^:\x00]{1,100}:[^\x00]{1,100}$", examples=["material:linen"])]
+NamedValue = Annotated[
+    str,
+    Field(
+        pattern=pattern(
+            r"^[^:\x00]{1,100}:[^\x00]{1,100}$", "a name and a value joined by a colon, such as material:linen"
+        ),
+        examples=["material:linen"],
+    ),
+]
 Tags = Annotated[list[Tag], Field(max_length=50)]
 Weight = Annotated[int, Field(ge=1, le=100_000_000, examples=[240])]
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", examples=["de"])]
-OptionName = Annotated[str, Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=40)]
+Language = Annotated[
+    str,
+    Field(
+        pattern=pattern(r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", "a language's tag, such as de or pt-BR"),
+        examples=["de"],
+    ),
+]
+OptionName = Annotated[
+    str,
+    Field(
+        pattern=pattern(
+            r"^[a-z0-9]+(_[a-z0-9]+)*$", "small letters and digits, with single '_' between, such as shoe_size"
+        ),
+        max_length=40,
+    ),
+]
 OptionValue = Annotated[Text, Field(min_length=1, max_length=60)]
 Status = Literal["active", "inactive", "discontinued"]
 LeastRating = Annotated[

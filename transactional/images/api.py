@@ -14,6 +14,7 @@ from transactional.images.schemas import Alt, ImagesOfProduct, NewAlt, NewOrder
 from transactional.platform.authentication import EditorDep
 from transactional.platform.core import CoreDep
 from transactional.platform.errors import Problem, responses
+from transactional.platform.patterns import pattern
 
 router = APIRouter(tags=["catalogue"])
 files = APIRouter(tags=["catalogue"])
@@ -25,7 +26,7 @@ _BODY: dict[str, Any] = {
         "content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in FORMATS},
     }
 }
-ImageName = Annotated[str, Path(pattern=r"^[a-p]{64}\.webp$")]
+ImageName = Annotated[str, Path(pattern=pattern(r"^[a-p]{64}\.webp$", "an image's name, as pages have it"))]
 
 
 @router.get("/products/{product_id}/images", summary="List a product's images", responses=responses(401, 403, 404, 422))

@@ -42,25 +42,29 @@ def name_of(body: bytes) -> str:
 
 def check(body: bytes, media_type: str) -> tuple[int, int]:
     """Width and height of an upload that can be shown. Raises BadImage, ImageTooLarge."""
+    if not body:
+        raise BadImage("The body is empty: send the file itself.")
     try:
         with Image.open(BytesIO(body), formats=["JPEG", "PNG", "WEBP"]) as image:
             width, height = image.size
             if image.format not in FORMATS[media_type]:
                 raise BadImage(f"It says {media_type} and is {image.format}.")
             if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
-                raise ImageTooLarge(
-                    f"{width} × {height} pixels; at most {MOST_PIXELS // 1_000_000} million, {LONGEST_SIDE} a side."
-                )
+                raise ImageTooLarge(_too_large(f"{width} × {height} pixels"))
             if image.format != "MPO" and getattr(image, "is_animated", False):
                 raise BadImage("Animated images are not shown.")
             image.load()
     except (BadImage, ImageTooLarge):
         raise
-    except Image.DecompressionBombError as error:
-        raise ImageTooLarge(str(error)) from error
+    except Image.DecompressionBombError as error:  # raised before the size can be asked for
+        raise ImageTooLarge(_too_large("Too many pixels")) from error
     except Exception as error:  # decoders raise many kinds of errors on broken files, and all of them mean that
-        raise BadImage(f"The file is broken or of another kind: {error}"[:300]) from error
+        raise BadImage("The file is broken or of another kind; JPEG, PNG and WebP are taken.") from error
     return width, height
+
+
+def _too_large(how_large: str) -> str:
+    return f"{how_large}; at most {MOST_PIXELS // 1_000_000} million, {LONGEST_SIDE} a side."
 
 
 def resize(body: bytes) -> dict[str, Resized]:

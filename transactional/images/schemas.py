@@ -7,8 +7,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from transactional.platform.patterns import TEXT
+
 MOST_IMAGES = 20
-Alt = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=300, examples=["A blue enamel kettle"])]
+Alt = Annotated[str, Field(pattern=TEXT, max_length=300, examples=["A blue enamel kettle"])]
 
 
 class Strict(BaseModel):

@@ -27,6 +27,7 @@ from transactional.inventory.schemas import (
 from transactional.platform.authentication import Caller, CallerDep, EditorDep, InternalDep, needs
 from transactional.platform.core import CoreDep
 from transactional.platform.errors import responses
+from transactional.platform.patterns import pattern
 from transactional.platform.permissions import Permission
 
 router = APIRouter(prefix="/inventory", tags=["inventory"])
@@ -34,7 +35,13 @@ router = APIRouter(prefix="/inventory", tags=["inventory"])
 
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=300, description="next_cursor of the page before.")]
-Code = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,40}$", examples=["east"])]
+Code = Annotated[
+    str,
+    Path(
+        pattern=pattern(r"^[A-Za-z0-9_.-]{1,40}$", "1 to 40 letters, digits, '_', '.' and '-', such as east"),
+        examples=["east"],
+    ),
+]
 
 
 @router.get("/warehouses", summary="List warehouses", responses=responses(401, 403, 422))

@@ -9,9 +9,18 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from transactional.platform.examples import EXAMPLE_PRODUCT_ID
+from transactional.platform.patterns import COUNTRY, pattern
 
-Warehouse = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$", examples=["east"])]
-Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["US"])]
+Warehouse = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=40,
+        pattern=pattern(r"^[A-Za-z0-9_.-]+$", "letters, digits, '_', '.' and '-', such as east"),
+        examples=["east"],
+    ),
+]
+Country = Annotated[str, Field(pattern=COUNTRY, examples=["US"])]
 ReorderLevel = Annotated[int, Field(ge=0, le=1_000_000, examples=[10])]
 VariantId = Annotated[UUID | None, Field(description="Where the product has variants: which of them.", examples=[None])]
 Quantity = Annotated[int, Field(ge=1, le=1_000_000, examples=[3])]

@@ -14,7 +14,8 @@ from lakefront.contracts.commerce import OrderStatus
 from transactional.payments.methods import Method
 from transactional.platform.amounts import Currency, RequestedAmount
 from transactional.platform.examples import EXAMPLE_PRODUCT_ID
-from transactional.platform.geography import is_country, regions_of
+from transactional.platform.geography import check_country, check_region
+from transactional.platform.patterns import COUNTRY, pattern
 from transactional.promotions.schemas import CouponCode
 from transactional.stored_value.schemas import GiftCardCode
 from transactional.tariffs.delivery import Method as ShippingMethod
@@ -31,7 +32,12 @@ def no_card_number(token: str) -> str:
 
 PaymentMethod = Annotated[
     str,
-    Field(min_length=4, max_length=120, pattern=r"^[A-Za-z0-9_ -]+$", examples=["tok_visa"]),
+    Field(
+        min_length=4,
+        max_length=120,
+        pattern=pattern(r"^[A-Za-z0-9_ -]+$", "the payment gateway's token, such as tok_visa"),
+        examples=["tok_visa"],
+    ),
     AfterValidator(no_card_number),
 ]
 PaymentMethodType = Annotated[
@@ -51,11 +57,11 @@ def _is_on_the_map(where: Any) -> Any:
     """A country or state that does not exist would be quoted without its taxes and duties."""
     if where.country is None:
         return where
-    if not is_country(where.country):
-        raise ValueError(f"country: {where.country} is no country's code (ISO 3166-1, such as US)")
-    regions, state = regions_of(where.country), where.state.strip().upper()
-    if state and regions and state not in regions:
-        raise ValueError(f"state: {where.state} is no state of {where.country}; send its letters")
+    try:
+        check_country(where.country)
+    except ValueError as error:
+        raise ValueError(f"country: {error}") from None
+    check_region(where.country, where.state)
     return where
 
 
@@ -64,7 +70,7 @@ class Address(Strict):
     city: Text = Field(examples=["Seattle"])
     state: Annotated[str, Field(max_length=100)] = Field("", examples=["WA"])
     zip: Annotated[str, Field(min_length=1, max_length=20)] = Field(examples=["98101"])
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(None, examples=["US"])
+    country: Annotated[str, Field(pattern=COUNTRY)] | None = Field(None, examples=["US"])
 
     _exists = model_validator(mode="after")(_is_on_the_map)
 
@@ -134,7 +140,7 @@ class OrderRequest(Purchase):
 class ShipTo(Strict):
     """As much of an address as a quote needs."""
 
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["US"])]
+    country: Annotated[str, Field(pattern=COUNTRY, examples=["US"])]
     state: Annotated[str, Field(max_length=100)] = Field("", examples=["WA"])
 
     _exists = model_validator(mode="after")(_is_on_the_map)

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from transactional.orders.schemas import PaymentMethod, PaymentMethodType, Strict
+from transactional.platform.patterns import pattern
 
 
 class ProcessRequest(Strict):
@@ -36,9 +37,16 @@ class RefundRequest(Strict):
 
     payment_id: UUID
     amount: Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=4, examples=["10.00"])] | None = None
-    reason: Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9_]+$")] | None = Field(
-        None, description="A stable code.", examples=["damaged"]
-    )
+    reason: (
+        Annotated[
+            str,
+            Field(
+                max_length=60,
+                pattern=pattern(r"^[a-z0-9_]+$", "a code of small letters, digits and '_', such as damaged"),
+            ),
+        ]
+        | None
+    ) = Field(None, description="A stable code.", examples=["damaged"])
 
 
 class RefundAnswer(BaseModel):

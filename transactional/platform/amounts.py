@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from lakefront.money import decimals
+from transactional.platform.patterns import CURRENCY
 
 MOST = Decimal("99999999999999.9999")
 
@@ -29,4 +30,4 @@ RequestedAmount = Annotated[
 ]
 """An amount as a client sends it."""
 
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["USD"], description="ISO 4217")]
+Currency = Annotated[str, Field(pattern=CURRENCY, examples=["USD"], description="ISO 4217")]

@@ -10,12 +10,13 @@ from starlette.middleware.cors import CORSMiddleware
 
 from lakefront.settings import settings
 
-METHODS = ("GET", "POST", "PUT", "DELETE")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 SENT = (
     "Authorization",
     "Content-Type",
     "Idempotency-Key",
     "If-None-Match",
+    "Last-Event-ID",
     "X-Correlation-Id",
     "X-Device-Id",
     "X-Session-Id",

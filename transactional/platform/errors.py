@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from lakefront.card_numbers import CardNumberRefused
 from lakefront.telemetry import correlation_id
 from transactional.platform.key_stores import KeysUnavailable
+from transactional.platform.patterns import words_of
 
 PROBLEM_JSON = "application/problem+json"
 log = structlog.get_logger(__name__)
@@ -111,6 +112,8 @@ def _in_words(error: Any) -> str:
             return "is not a field of this request"
         case "value_error":
             return str(error["msg"]).removeprefix("Value error, ")
+        case "string_pattern_mismatch" if words := words_of(error["ctx"]["pattern"]):
+            return f"should be {words}"
         case _:
             return str(error["msg"]).replace("Input should", "should", 1)
 

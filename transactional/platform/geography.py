@@ -62,6 +62,20 @@ def regions_of(country: str) -> frozenset[str]:
     return known | _MAILED_AS_STATES if country == "US" else known
 
 
+def check_country(code: str) -> str:
+    """The code itself. Raises ValueError, in words for who sent it, where it is no country's."""
+    if not is_country(code):
+        raise ValueError(f"{code} is no country's code (ISO 3166-1, such as US)")
+    return code
+
+
+def check_region(country: str, region: str) -> None:
+    """Raises ValueError, in words for who sent it, where the country's regions are known and this is none of them."""
+    regions, letters = regions_of(country), region.strip().upper()
+    if letters and regions and letters not in regions:
+        raise ValueError(f"state: {region} is no state of {country}; send its letters")
+
+
 def place_of(country: str | None, region: str = "") -> Place | None:
     """The middle of a region where it is known, else of the country; None for a country that is not known."""
     if country is None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from transactional.platform.cache import MEMORY, is_known, target_of
+from transactional.platform.head_requests import as_get, without_body
 
 
 class KnownAnswers:
-    """Answers GET requests whose answer is kept, and hands on the others."""
+    """Answers GET requests whose answer is kept, and hands on the others; HEAD is such a GET, too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -33,6 +34,12 @@ class KnownAnswers:
                 return
             if scope["path"].startswith("/api/"):
                 send = _private_unless_said(send)
+        elif scope["type"] == "http" and scope["method"] == "HEAD" and (asked := as_get(scope)) is not None:
+            try:
+                await self(asked, receive, without_body(send))
+            finally:
+                scope["route"] = asked.get("route")  # by which it is measured
+            return
         await self._app(scope, receive, send)
 
 

@@ -28,6 +28,8 @@ class Permission(StrEnum):
     ISSUE_STORED_VALUE = "issue_stored_value"
     MODERATE_REVIEWS = "moderate_reviews"
     """Decide which reviews the shop shows."""
+    FIND_ACCOUNTS = "find_accounts"
+    """Learn which account has an e-mail address; whoever does is noted."""
     MANAGE_ACCOUNTS = "manage_accounts"
     """Roles of accounts, and the clients of OAuth."""
     SEE_AUDIT_LOG = "see_audit_log"
@@ -35,7 +37,7 @@ class Permission(StrEnum):
 
 ROLES = ("shopper", "seller", "merchandiser", "support", "moderator", "analyst", "admin")
 _EVERYTHING = frozenset(Permission)
-_OF_ADMINISTRATORS = frozenset({Permission.MANAGE_ACCOUNTS, Permission.SEE_AUDIT_LOG})
+_OF_PEOPLES_ACCOUNTS = frozenset({Permission.FIND_ACCOUNTS, Permission.MANAGE_ACCOUNTS, Permission.SEE_AUDIT_LOG})
 PERMISSIONS = MappingProxyType(
     {
         "guest": frozenset[Permission](),
@@ -50,9 +52,10 @@ PERMISSIONS = MappingProxyType(
                 Permission.SEE_ORDER_HISTORY,
                 Permission.REFUND_PAYMENTS,
                 Permission.ISSUE_STORED_VALUE,
+                Permission.FIND_ACCOUNTS,
             }
         ),
-        "merchandiser": _EVERYTHING - _OF_ADMINISTRATORS,
+        "merchandiser": _EVERYTHING - _OF_PEOPLES_ACCOUNTS,
         "admin": _EVERYTHING,
     }
 )

@@ -10,11 +10,17 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from transactional.platform.amounts import Currency, RequestedAmount, fits
+from transactional.platform.patterns import pattern
 
 CouponCode = Annotated[
     str,
     BeforeValidator(lambda code: code.strip().upper() if isinstance(code, str) else code),
-    Field(min_length=3, max_length=40, pattern=r"^[A-Z0-9][A-Z0-9_-]*$", examples=["SPRING-10"]),
+    Field(
+        min_length=3,
+        max_length=40,
+        pattern=pattern(r"^[A-Z0-9][A-Z0-9_-]*$", "a coupon's code: letters, digits, '_' and '-', such as SPRING-10"),
+        examples=["SPRING-10"],
+    ),
 ]
 """Codes are compared without regard to case."""
 

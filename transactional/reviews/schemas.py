@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from lakefront.contracts.reviews import RejectionReason
+from transactional.platform.patterns import LINE, LINES, pattern
 
 Sort = Literal["newest", "highest", "lowest"]
 Status = Literal["pending", "approved", "rejected"]
@@ -16,24 +17,27 @@ Stars = Annotated[int, Field(ge=1, le=5, examples=[4])]
 Version = Annotated[
     int, Field(ge=1, description="The version that you have read; where it is another by now, nothing is decided.")
 ]
-_LINE = r"^[^\x00-\x1f\x7f]*$"
-_LINES = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 Title = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=3, max_length=120, pattern=_LINE),
+    StringConstraints(strip_whitespace=True, min_length=3, max_length=120, pattern=LINE),
     Field(examples=["Boils fast, pours well"]),
 ]
 Words = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=10, max_length=5_000, pattern=_LINES),
+    StringConstraints(strip_whitespace=True, min_length=10, max_length=5_000, pattern=LINES),
     Field(examples=["Half a year of daily use and not a dent. The whistle could be louder."]),
 ]
 Author = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=2, max_length=40, pattern=r"^[^\x00-\x1f\x7f@]*$"),
+    StringConstraints(
+        strip_whitespace=True,
+        min_length=2,
+        max_length=40,
+        pattern=pattern(r"^[^\x00-\x1f\x7f@]*$", "one line of text without @"),
+    ),
     Field(examples=["Tea drinker"], description="Shown with the review; without it, the account's first name is."),
 ]
-Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, pattern=_LINES)]
+Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, pattern=LINES)]
 
 
 class _Request(BaseModel):

@@ -9,12 +9,13 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from transactional.catalogue.schemas import Seller, ShownImage, Status
+from transactional.platform.patterns import LINE
 
 Code = Seller
 """As products carry it."""
 DisplayName = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]*$"),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=LINE),
     Field(examples=["Norrland AB"]),
 ]
 SellerStatus = Literal["pending", "active", "suspended"]

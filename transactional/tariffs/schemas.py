@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from transactional.platform.amounts import Currency, fits
+from transactional.platform.patterns import COUNTRY
 from transactional.tariffs.delivery import Method
 
-Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+Country = Annotated[str, Field(pattern=COUNTRY)]
 Percent = Annotated[Decimal, Field(ge=0, le=1000, max_digits=9, decimal_places=4)]
 Amount = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=4)]
 Positive = Annotated[int, Field(gt=0)]

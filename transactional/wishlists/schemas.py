@@ -9,8 +9,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from transactional.carts.schemas import Quantity
+from transactional.platform.patterns import TEXT
 
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$", examples=["Birthday"])]
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=TEXT, examples=["Birthday"])]
 
 
 class _Request(BaseModel):

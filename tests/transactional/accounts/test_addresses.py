@@ -56,6 +56,38 @@ async def test_an_account_has_several_addresses_and_one_default(client: httpx.As
     assert await listed(client, user) == [("York", False), ("Leeds", False)]
 
 
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"country": "UK"}, "country", "UK is no country's code (ISO 3166-1, such as US)"),
+        ({"country": "ZZ"}, "country", "ZZ is no country's code (ISO 3166-1, such as US)"),
+        ({"country": "US", "state": "Utopia"}, "", "state: Utopia is no state of US; send its letters"),
+    ],
+)
+async def test_a_place_to_which_no_order_can_go_is_refused_when_entered(
+    client: httpx.AsyncClient, create_user: Create, changes: dict[str, str], field: str, words: str
+) -> None:
+    user = await create_user()
+    refused = await client.post(PATH, json=HOME | changes, headers=user.headers)
+    assert (refused.status_code, refused.json()["errors"]) == (422, [{"field": field, "message": words}])
+    kept = await add(client, user)
+    changed = await client.put(f"{PATH}/{kept['address_id']}", json=HOME | changes, headers=user.headers)
+    assert (changed.status_code, changed.json()["errors"]) == (422, [{"field": field, "message": words}])
+    profile = await client.put("/api/v1/users/profile", json={"country": "UK"}, headers=user.headers)
+    assert (profile.status_code, profile.json()["detail"].partition(": ")[0]) == (422, "country")
+
+
+async def test_an_address_from_before_countries_were_looked_up_is_still_listed(
+    app: FastAPI, client: httpx.AsyncClient, create_user: Create
+) -> None:
+    user = await create_user()
+    kept = await add(client, user)
+    async with app.state.core.db.connection() as connection:
+        await connection.execute("UPDATE addresses SET country = 'UK' WHERE id = %s", [kept["address_id"]])
+    items = (await client.get(PATH, headers=user.headers)).json()["items"]
+    assert [item["country"] for item in items] == ["UK"]
+
+
 async def test_of_addresses_added_at_once_one_is_the_default(client: httpx.AsyncClient, create_user: Create) -> None:
     user = await create_user()
     await asyncio.gather(*(add(client, user, is_default=number % 2 == 0) for number in range(6)))

@@ -26,7 +26,16 @@ async def letters_to(app: FastAPI, email: str) -> list[str]:
         found = await rows(
             connection, "SELECT body FROM sandbox_messages WHERE recipient = %(to)s ORDER BY sent_at", {"to": email}
         )
-    return [row["body"].rsplit("\n", 1)[1] for row in found]
+    return [row["body"].rsplit("\n", 1)[1] for row in found if "\n" in row["body"]]
+
+
+async def subjects_to(app: FastAPI, email: str) -> list[str]:
+    """Of the letters that were sent, oldest first."""
+    async with app.state.core.db.connection() as connection:
+        found = await rows(
+            connection, "SELECT subject FROM sandbox_messages WHERE recipient = %(to)s ORDER BY sent_at", {"to": email}
+        )
+    return [row["subject"] for row in found]
 
 
 async def log_in(client: httpx.AsyncClient, email: str, password: str) -> httpx.Response:
@@ -141,15 +150,39 @@ async def test_a_reset_sets_the_password_once_logs_out_everywhere_and_ends_the_l
         await log_in(client, user.email, "a wrong password")
     await client.post("/api/v1/auth/password/forgotten", json={"email": user.email.upper()})
     token = (await letters_to(app, user.email))[-1]
+    locked = await log_in(client, user.email, user.password)
+    assert locked.status_code == 429
+    assert "POST /api/v1/auth/password/forgotten) ends an account's lock" in locked.json()["detail"]
     weak = await reset(client, token, "password1")
     assert (weak.status_code, weak.json()["code"]) == (422, "weak_password")
+    assert [error["field"] for error in weak.json()["errors"]] == ["new_password"]
     answers = await asyncio.gather(*(reset(client, token) for _ in range(3)))
     assert sorted(answer.status_code for answer in answers) == [204, 401, 401]
+    told = await subjects_to(app, user.email)
+    assert told == ["Is this your address?", "Set a new password", "Your password was set anew"]
     assert (await client.get("/api/v1/users/profile", headers=user.headers)).json()["code"] == "session_ended"
     refreshed = await client.post("/api/v1/auth/refresh", json={"refresh_token": user.refresh_token})
     assert refreshed.json()["code"] == "invalid_refresh_token"
     assert (await log_in(client, user.email, user.password)).status_code == 401
     assert (await log_in(client, user.email, "a quite different phrase")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/users/password", {"current_password": "wrong", "new_password": "a quite different phrase"}),
+        ("POST", "/users/second-factor", {"kind": "totp", "password": "wrong"}),
+        ("POST", "/users/deletion", {"password": "wrong"}),
+        ("POST", "/users/export", {"password": "wrong"}),
+    ],
+)
+async def test_where_a_password_alone_is_asked_for_it_is_what_is_wrong(
+    client: httpx.AsyncClient, create_user: Create, method: str, path: str, body: dict[str, str]
+) -> None:
+    user = await create_user()
+    answer = await client.request(method, f"/api/v1{path}", json=body, headers=user.headers)
+    told = answer.json()
+    assert (answer.status_code, told["code"], told["title"]) == (401, "invalid_credentials", "The password is wrong")
 
 
 async def test_a_late_token_is_refused_and_forgotten(

@@ -31,6 +31,7 @@ DOORS: dict[Permission, tuple[str, str]] = {
     Permission.REFUND_PAYMENTS: ("POST", "/payments/refund"),
     Permission.ISSUE_STORED_VALUE: ("POST", "/gift-cards"),
     Permission.MODERATE_REVIEWS: ("POST", f"/reviews/{NOBODY}/approve"),
+    Permission.FIND_ACCOUNTS: ("POST", "/users/find"),
     Permission.MANAGE_ACCOUNTS: ("PUT", f"/users/{NOBODY}/role"),
     Permission.SEE_AUDIT_LOG: ("GET", "/audit"),
 }
@@ -75,6 +76,23 @@ async def test_a_guest_opens_none(client: httpx.AsyncClient) -> None:
     for method, path in DOORS.values():
         answer = await client.request(method, f"/api/v1{path}")
         assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+
+
+async def test_support_finds_an_account_by_its_address_and_that_is_noted(
+    client: httpx.AsyncClient, create_user: Create, staff: Staff
+) -> None:
+    user, support, admin = await create_user(name="Ada"), await staff("support"), await staff("admin")
+    found = await client.post("/api/v1/users/find", json={"email": user.email.upper()}, headers=support)
+    assert found.status_code == 200
+    told = found.json()
+    assert (told["user_id"], told["email"], told["name"], told["role"]) == (user.user_id, user.email, "Ada", "shopper")
+    assert (told["email_verified_at"], told["second_factor"]) == (None, None)
+    log = await client.get("/api/v1/audit", params={"subject": user.user_id}, headers=admin)
+    supporter = (await client.get("/api/v1/users/profile", headers=support)).json()["user_id"]
+    entries = [(entry["actor"], entry["action"], entry["details"]) for entry in log.json()["items"]]
+    assert entries == [(supporter, "account_found", {})]
+    nobody = await client.post("/api/v1/users/find", json={"email": f"{new_id().hex}@example.com"}, headers=support)
+    assert (nobody.status_code, nobody.json()["code"]) == (404, "account_not_found")
 
 
 async def test_support_sees_anybodys_order_and_a_shopper_only_ones_own(

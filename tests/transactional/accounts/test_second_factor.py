@@ -56,6 +56,21 @@ async def sent_codes(app: FastAPI, number: str) -> list[str]:
         return [row[0].rpartition(" ")[2] for row in await found.fetchall()]
 
 
+async def test_who_has_the_account_is_told_that_its_second_factor_came_and_went(
+    app: FastAPI, client: httpx.AsyncClient, create_user: Create
+) -> None:
+    user = await create_user()
+    totp, _ = await enrol(client, user)
+    removal = {"password": user.password, "code": next_code(totp)}
+    assert (await client.post(f"{BASE}/remove", json=removal, headers=user.headers)).status_code == 204
+    async with app.state.core.db.connection() as connection:
+        found = await connection.execute(
+            "SELECT subject FROM sandbox_messages WHERE recipient = %s ORDER BY sent_at", [user.email]
+        )
+        told = [row[0] for row in await found.fetchall()]
+    assert told[1:] == ["Your account has a second factor", "Your account has no second factor any more"]
+
+
 async def test_a_login_needs_the_authenticators_code_too(client: httpx.AsyncClient, create_user: Create) -> None:
     user = await create_user()
     totp, _ = await enrol(client, user)

@@ -39,7 +39,7 @@ def test_the_three_kinds_are_taken(paint: Any, kind: str) -> None:
     ("damage", "media_type", "said"),
     [
         (lambda body: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/png", "broken or of another kind"),
-        (lambda body: b"", "image/jpeg", "broken or of another kind"),
+        (lambda body: b"", "image/jpeg", "^The body is empty"),
         (lambda body: body[: len(body) // 2], "image/jpeg", "broken or of another kind"),
         (lambda body: body, "image/png", "It says image/png and is JPEG"),
     ],
@@ -47,6 +47,15 @@ def test_the_three_kinds_are_taken(paint: Any, kind: str) -> None:
 def test_a_file_that_cannot_be_shown_is_refused(paint: Any, damage: Any, media_type: str, said: str) -> None:
     with pytest.raises(BadImage, match=said):
         check(damage(paint(400, 400)), media_type)
+
+
+def test_a_refusal_says_nothing_of_how_files_are_read() -> None:
+    with pytest.raises(BadImage) as broken:
+        check(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/png")
+    assert broken.value.detail == "The file is broken or of another kind; JPEG, PNG and WebP are taken."
+    with pytest.raises(ImageTooLarge) as large:
+        check(bomb(30_000, 30_000), "image/png")
+    assert large.value.detail == "Too many pixels; at most 25 million, 12000 a side."
 
 
 def test_an_animation_is_refused(paint: Any) -> None:
