@@ -457,11 +457,13 @@ class Facets(BaseModel):
     """By what a list can be narrowed."""
 
     products: int
-    """How many were counted."""
+    """How many there are."""
     complete: bool
-    """False where the list is longer than what was counted: its newest products."""
+    """False for a long list: its tags and attributes are counted over an even sample then, so that their numbers are
+    estimates and a rare one may be missing. Categories, brands, sellers and prices are those of all products."""
     categories: list[FacetCategory]
     brands: list[FacetValue]
+    """Also those that were not chosen, where `brand` was: what choosing them too would add."""
     sellers: list[FacetValue]
     tags: list[FacetValue]
     attributes: list[FacetAttribute]

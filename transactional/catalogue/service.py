@@ -35,8 +35,8 @@ from transactional.sellers.standing import hidden
 
 MOMENT_SECONDS = 1.5
 """So long a page may be kept of which something lies in carts, or that may show images of another row: no event tells."""
-COUNTED_PRODUCTS = 20_000
-"""Facets of a longer list are counted over its newest products, and say so."""
+COUNTED_PRODUCTS = 10_000
+"""Of a longer list, tags and attributes are counted over about so many of its products, and facets say so."""
 FACET_NAMES, FACET_VALUES = 20, 30
 POPULAR_ORDERS = 10_000
 _RENDERING = blake2b(store.PRODUCT.encode(), digest_size=4).hexdigest()
