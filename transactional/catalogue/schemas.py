@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from transactional.platform.amounts import Currency, RequestedAmount, fits
+from transactional.platform.amounts import KnownCurrency, RequestedAmount, fits
 
 MOST_PRODUCTS = 500
 Sort = Literal["newest", "price", "price_desc", "popularity", "rating"]
@@ -63,7 +63,7 @@ Sku = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Attributes = Annotated[dict[Text, Any], Field(max_length=100)]
 Stock = Annotated[dict[WarehouseCode, Units], Field(max_length=50)]
 Prices = Annotated[
-    dict[Currency, RequestedAmount],
+    dict[KnownCurrency, RequestedAmount],
     Field(max_length=50, description="Prices for other currencies; where none is set, the price is converted."),
 ]
 Seller = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60, examples=["norrland-ab"])]
@@ -131,7 +131,7 @@ class NewProduct(BaseModel):
     description: Annotated[Text, Field(max_length=20_000)] = ""
     category: CategoryPath
     brand: Annotated[Text, Field(min_length=1, max_length=120)] | None = None
-    currency: Currency = "USD"
+    currency: KnownCurrency = "USD"
     price: RequestedAmount
     prices: Prices = Field(default_factory=dict)
     attributes: Attributes = Field(default_factory=dict)
