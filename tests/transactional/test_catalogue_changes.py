@@ -9,6 +9,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from lakefront.ids import new_id
 from transactional.catalogue import service as catalogue
@@ -52,6 +53,27 @@ def create_shirt(create_product: Create) -> Create:
         return {**made, "M": medium, "L": large}
 
     return create
+
+
+def test_the_document_has_no_default_for_what_a_change_leaves_out(app: FastAPI) -> None:
+    """A client that is generated from it would send the default, and undo what it did not name."""
+    document = app.openapi()
+    changes = {
+        operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        for path in document["paths"].values()
+        for method, operation in path.items()
+        if method == "patch"
+    } | {"ProfileChange", "WishlistChange"}
+    assert "ProductChange" in changes
+    schemas = {name: document["components"]["schemas"][name] for name in changes}
+    assert [
+        (name, field)
+        for name, schema in schemas.items()
+        for field, described in schema["properties"].items()
+        if "default" in described
+    ] == []
+    assert schemas["ProductChange"]["examples"][0]["title"] == "Enamel kettle, 1.7 l"
+    assert "required" not in schemas["ProductChange"]
 
 
 async def page_of(client: httpx.AsyncClient, product_id: str, **params: Any) -> Any:

@@ -188,10 +188,17 @@ CHANGE_EXAMPLE: dict[str, Any] = {
 }
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """What is not named has no default: it stays. A client generated from the document must not send one."""
+    schema["examples"] = [CHANGE_EXAMPLE]
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
 class ProductChange(Strict):
     """What is to be another; what is not named stays."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [CHANGE_EXAMPLE]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
 
     title: Annotated[Text, Field(min_length=1, max_length=500)] = ""
     description: Annotated[Text, Field(max_length=20_000)] = ""
