@@ -349,3 +349,44 @@ async def test_variants_that_do_not_fit_are_refused_and_none_is_added(
         answer = await shop.client.post(url, json={"variants": [good, bad]}, headers=internal)
         assert (answer.status_code, answer.json()["code"]) == answered, answer.text
     assert await shop.sql("SELECT 1 FROM products WHERE sku = %s", good["sku"]) == []
+
+
+async def test_what_no_shopper_finds_is_found_by_who_manages_the_shop(
+    client: httpx.AsyncClient,
+    internal: dict[str, str],
+    create_product: Create,
+    create_shirt: Create,
+    change: Callable[..., Awaitable[httpx.Response]],
+) -> None:
+    mark = new_id().hex[-12:]
+    shirt = await create_shirt(brand=f"Brand-{mark}")
+    pan = await create_product(title=f"Iron PAN {mark}", brand=f"Brand-{mark}")
+    pot = await create_product(title=f"50%_pot {mark}", brand=f"Brand-{mark}")
+    for made, status in ((shirt, "inactive"), (pan, "inactive"), (pot, "discontinued")):
+        assert (await change(made["product_id"], status=status)).status_code == 200
+
+    async def found(**params: Any) -> list[str]:
+        answer = await client.get("/api/v1/products/listings", params=params, headers=internal)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["cache-control"] == "private, no-store"
+        return [one["product_id"] for one in answer.json()["items"]]
+
+    every = [one["product_id"] for one in (pot, pan, shirt)]
+    assert await found(q=mark) == every
+    assert await found(q=f"brand-{mark}", status="inactive") == every[1:]
+    assert await found(q=f"{mark} pan") == [pan["product_id"]]
+    assert await found(q=f"%_ {mark}") == await found(q=f"{mark} 50%_") == [pot["product_id"]]
+    assert await found(sku=shirt["variants"][1]["sku"]) == await found(sku=shirt["sku"]) == [shirt["product_id"]]
+    assert await found(sku=pan["sku"], status="active") == await found(sku="of-nothing") == []
+    assert await found(seller=f"nobody-{mark}") == []
+    paged: list[str] = []
+    cursor: str | None = None
+    for _ in every:
+        params = {"q": mark, "limit": 1} | ({"cursor": cursor} if cursor else {})
+        page = (await client.get("/api/v1/products/listings", params=params, headers=internal)).json()
+        paged += [one["product_id"] for one in page["items"]]
+        cursor = page["next_cursor"]
+    assert (paged, cursor) == (every, None)
+    assert (await client.get("/api/v1/products", params={"brand": f"Brand-{mark}"})).json()["items"] == []
+    bad = await client.get("/api/v1/products/listings", params={"cursor": "x"}, headers=internal)
+    assert (bad.status_code, bad.json()["code"]) == (422, "invalid_cursor")

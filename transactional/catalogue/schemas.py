@@ -403,6 +403,36 @@ class ProductListing(VariantListing):
     variants: list[VariantListing]
 
 
+class ListingInList(BaseModel):
+    """A product as who may change it sees it in a list; `GET /products/{product_id}/listing` has all of it."""
+
+    product_id: UUID
+    sku: str
+    title: str
+    category: str
+    brand: str | None
+    currency: str
+    price: str
+    base_price: str
+    status: Status
+    own_status: Status
+    """What it was set to: while its seller is not active it is not shown all the same."""
+    variants: int
+    available: int
+    """Units in all warehouses, of all variants."""
+    image: ShownImage | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Listings(BaseModel):
+    """A page of products as who may change them sees them, the newest first."""
+
+    items: list[ListingInList]
+    next_cursor: str | None
+
+
 class ProductInList(BaseModel):
     """A product as lists show it."""
 
