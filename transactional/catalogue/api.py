@@ -172,11 +172,12 @@ async def show_attribute_schema(core: CoreDep, category_id: UUID) -> AttributeSc
     responses=responses(401, 403, 404, 422),
 )
 async def set_attribute_schema(
-    core: CoreDep, _: MerchandiserDep, category_id: UUID, new: NewAttributeSchema
+    core: CoreDep, caller: MerchandiserDep, category_id: UUID, new: NewAttributeSchema
 ) -> AttributeSchema:
     """A JSON Schema (2020-12) of the attributes of products here and below; null takes it away. Products that are listed
     already stay as they are until they are changed."""
-    return AttributeSchema.model_validate(await service.set_attribute_schema(core, category_id, new.attribute_schema))
+    found = await service.set_attribute_schema(core, caller.actor, category_id, new.attribute_schema)
+    return AttributeSchema.model_validate(found)
 
 
 @router.post(

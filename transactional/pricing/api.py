@@ -70,8 +70,8 @@ async def set_currency_price(
     summary="Convert a product's price again",
     responses=responses(401, 403, 422),
 )
-async def remove_currency_price(product_id: UUID, currency: Currency, core: CoreDep, _: MerchandiserDep) -> None:
-    await service.remove_currency_price(core, product_id, currency)
+async def remove_currency_price(product_id: UUID, currency: Currency, core: CoreDep, caller: MerchandiserDep) -> None:
+    await service.remove_currency_price(core, caller.actor, product_id, currency)
 
 
 @router.get("/proposals", summary="Price proposals, newest first", responses=responses(401, 403, 422))
