@@ -175,6 +175,22 @@ async def test_a_bad_product_is_named(
     assert field in problem["errors"][0]["field"]
 
 
+@pytest.mark.parametrize("currency", ["ZZZ", "XTS", "XXX", "XAU"])
+@pytest.mark.parametrize("field", ["currency", "prices", "variants"])
+async def test_nothing_is_priced_in_what_is_no_currency(
+    client: httpx.AsyncClient, internal: dict[str, str], field: str, currency: str
+) -> None:
+    product: dict[str, Any] = {"sku": f"no-{new_id().hex}", "title": "x", "category": "tests", "price": "1.00"}
+    product |= {
+        "currency": {"currency": currency},
+        "prices": {"prices": {currency: "1.00"}},
+        "variants": {"variants": [{"sku": "no-variant", "options": {"size": "M"}, "prices": {currency: "1.00"}}]},
+    }[field]
+    answer = await client.post("/api/v1/products", json={"products": [product]}, headers=internal)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), answer.text
+    assert f"{currency} is no currency of ISO 4217" in answer.text
+
+
 async def test_shoppers_may_not_list(client: httpx.AsyncClient, create_user: Callable[..., Awaitable[Any]]) -> None:
     body = {"products": [{"sku": "X-1", "title": "x", "category": "tests", "price": "1.00"}]}
     assert (await client.post("/api/v1/products", json=body)).status_code == 401

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from lakefront.ids import new_id
 from transactional.catalogue import service as catalogue
@@ -52,6 +53,27 @@ def create_shirt(create_product: Create) -> Create:
         return {**made, "M": medium, "L": large}
 
     return create
+
+
+def test_the_document_has_no_default_for_what_a_change_leaves_out(app: FastAPI) -> None:
+    """A client that is generated from it would send the default, and undo what it did not name."""
+    document = app.openapi()
+    changes = {
+        operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        for path in document["paths"].values()
+        for method, operation in path.items()
+        if method == "patch"
+    } | {"ProfileChange", "WishlistChange"}
+    assert "ProductChange" in changes
+    schemas = {name: document["components"]["schemas"][name] for name in changes}
+    assert [
+        (name, field)
+        for name, schema in schemas.items()
+        for field, described in schema["properties"].items()
+        if "default" in described
+    ] == []
+    assert schemas["ProductChange"]["examples"][0]["title"] == "Enamel kettle, 1.7 l"
+    assert "required" not in schemas["ProductChange"]
 
 
 async def page_of(client: httpx.AsyncClient, product_id: str, **params: Any) -> Any:
@@ -103,8 +125,8 @@ async def test_a_change_is_told_and_noted_with_who_made_it(
     told = (await shop.facts(made["product_id"]))[-1]
     assert (told["event_type"], told["sequence"]) == ("catalogue.product.listed.v1", 3)
     assert (told["data"]["title"], told["data"]["status"]) == ("Enamel kettle", "inactive")
-    ((actor, action, details),) = await shop.sql(
-        "SELECT actor, action, details FROM audit_log WHERE subject = %s", made["product_id"]
+    _, (actor, action, details) = await shop.sql(
+        "SELECT actor, action, details FROM audit_log WHERE subject = %s ORDER BY id", made["product_id"]
     )
     assert (actor, action) == ("internal", "product_changed")
     assert details["changes"]["title"] == {"from": "Kettle", "to": "Enamel kettle"}
@@ -118,7 +140,8 @@ async def test_what_is_so_already_changes_nothing_and_is_not_told(
     answer = await change(made["product_id"], title="Kettle", status="active")
     assert (answer.status_code, answer.json()["version"]) == (200, 2)
     assert len(await shop.facts(made["product_id"])) == 2
-    assert await shop.sql("SELECT 1 FROM audit_log WHERE subject = %s", made["product_id"]) == []
+    noted = await shop.sql("SELECT action FROM audit_log WHERE subject = %s", made["product_id"])
+    assert noted == [("products_listed",)]
 
 
 async def test_of_many_who_saw_the_same_version_one_changes_it(
@@ -327,3 +350,44 @@ async def test_variants_that_do_not_fit_are_refused_and_none_is_added(
         answer = await shop.client.post(url, json={"variants": [good, bad]}, headers=internal)
         assert (answer.status_code, answer.json()["code"]) == answered, answer.text
     assert await shop.sql("SELECT 1 FROM products WHERE sku = %s", good["sku"]) == []
+
+
+async def test_what_no_shopper_finds_is_found_by_who_manages_the_shop(
+    client: httpx.AsyncClient,
+    internal: dict[str, str],
+    create_product: Create,
+    create_shirt: Create,
+    change: Callable[..., Awaitable[httpx.Response]],
+) -> None:
+    mark = new_id().hex[-12:]
+    shirt = await create_shirt(brand=f"Brand-{mark}")
+    pan = await create_product(title=f"Iron PAN {mark}", brand=f"Brand-{mark}")
+    pot = await create_product(title=f"50%_pot {mark}", brand=f"Brand-{mark}")
+    for made, status in ((shirt, "inactive"), (pan, "inactive"), (pot, "discontinued")):
+        assert (await change(made["product_id"], status=status)).status_code == 200
+
+    async def found(**params: Any) -> list[str]:
+        answer = await client.get("/api/v1/products/listings", params=params, headers=internal)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["cache-control"] == "private, no-store"
+        return [one["product_id"] for one in answer.json()["items"]]
+
+    every = [one["product_id"] for one in (pot, pan, shirt)]
+    assert await found(q=mark) == every
+    assert await found(q=f"brand-{mark}", status="inactive") == every[1:]
+    assert await found(q=f"{mark} pan") == [pan["product_id"]]
+    assert await found(q=f"%_ {mark}") == await found(q=f"{mark} 50%_") == [pot["product_id"]]
+    assert await found(sku=shirt["variants"][1]["sku"]) == await found(sku=shirt["sku"]) == [shirt["product_id"]]
+    assert await found(sku=pan["sku"], status="active") == await found(sku="of-nothing") == []
+    assert await found(seller=f"nobody-{mark}") == []
+    paged: list[str] = []
+    cursor: str | None = None
+    for _ in every:
+        params = {"q": mark, "limit": 1} | ({"cursor": cursor} if cursor else {})
+        page = (await client.get("/api/v1/products/listings", params=params, headers=internal)).json()
+        paged += [one["product_id"] for one in page["items"]]
+        cursor = page["next_cursor"]
+    assert (paged, cursor) == (every, None)
+    assert (await client.get("/api/v1/products", params={"brand": f"Brand-{mark}"})).json()["items"] == []
+    bad = await client.get("/api/v1/products/listings", params={"cursor": "x"}, headers=internal)
+    assert (bad.status_code, bad.json()["code"]) == (422, "invalid_cursor")

@@ -118,6 +118,55 @@ async def test_facets_count_what_the_list_can_be_narrowed_by(client: httpx.Async
     assert [one["name"] for one in narrowed["attributes"]] == ["material"]
 
 
+async def test_brands_that_were_not_chosen_are_still_offered(client: httpx.AsyncClient, shelf: dict[str, str]) -> None:
+    asked = {"category": shelf["root"], "brand": "Fjord", "attribute": "material:linen"}
+    found = (await client.get("/api/v1/facets", params=asked)).json()
+    assert found["brands"] == [{"value": "Fjord", "products": 1}, {"value": "Norrland", "products": 1}]
+    assert found["prices"] == [{"currency": "USD", "lowest": "80.00", "highest": "80.00"}]
+
+
+async def test_chosen_brands_are_told_before_commoner_ones(
+    client: httpx.AsyncClient, shelf: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "FACET_VALUES", 1)
+    found = (await client.get("/api/v1/facets", params={"category": shelf["root"], "brand": "Fjord"})).json()
+    assert found["brands"] == [{"value": "Fjord", "products": 1}]
+
+
+async def test_facets_of_a_long_list_leave_out_no_category_brand_or_price(
+    client: httpx.AsyncClient, internal: dict[str, str], create_product: Create, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest products are the only ones of their category, brand and seller, and the dearest and the cheapest."""
+    monkeypatch.setattr(catalogue, "COUNTED_PRODUCTS", 20)
+    monkeypatch.setattr(catalogue, "FACET_VALUES", 2)
+    root = f"long-{new_id().hex[-10:]}"
+    await create_product(category=f"{root}/old", price="371.00", brand="Elder", seller="elders-ab")
+    await create_product(category=f"{root}/older/deep", price="0.50", brand="Elder")
+    new = [
+        {"sku": f"{root}-{number}", "title": "New", "category": f"{root}/new", "price": "19.99", "tags": ["sale"]}
+        | {"attributes": {"colour": "red" if number % 2 else "blue"}}
+        for number in range(100)
+    ]
+    assert (await client.post("/api/v1/products", json={"products": new}, headers=internal)).status_code == 201
+    found = (await client.get("/api/v1/facets", params={"category": root})).json()
+    assert (found["products"], found["complete"]) == (102, False)
+    assert {one["path"]: one["products"] for one in found["categories"]} == {
+        f"{root}/new": 100,
+        f"{root}/old": 1,
+        f"{root}/older": 1,
+    }
+    assert found["brands"] == [{"value": "Elder", "products": 2}]
+    assert found["sellers"] == [{"value": "elders-ab", "products": 1}]
+    assert found["prices"] == [{"currency": "USD", "lowest": "0.50", "highest": "371.00"}]
+    ((tag, tagged),) = [(one["value"], one["products"]) for one in found["tags"]]
+    assert tag == "sale" and 51 <= tagged <= 102  # an estimate of 100 from about every sixth product
+    (colour,) = found["attributes"]
+    assert colour["name"] == "colour"
+    assert 50 <= sum(one["products"] for one in colour["values"]) <= 103
+    whole = (await client.get("/api/v1/facets", params={"category": f"{root}/old"})).json()
+    assert (whole["products"], whole["complete"]) == (1, True)
+
+
 async def test_breadcrumbs_lead_from_the_root(client: httpx.AsyncClient, shelf: dict[str, str]) -> None:
     found = (await client.get("/api/v1/categories")).json()["items"]
     (deep,) = [one["category_id"] for one in found if one["path"] == f"{shelf['root']}/light"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +14,8 @@ from rich.markup import escape
 from lakefront.settings import settings
 from transactional.accounts import encryption_rotation
 from transactional.platform import signing_keys
+from transactional.platform.audit import note
+from transactional.platform.database import Database
 from transactional.platform.encryption import cipher, field_keys_file, wrapping_by
 from transactional.platform.key_stores import SETTING, FileKeys, InTheClear, KeyStoreError
 from transactional.platform.operators import COULD_NOT_LOOK, with_database
@@ -40,6 +42,7 @@ def rotate_keys(
     console.print(
         f"Key {key.kid} signs from {signs_from:%Y-%m-%d %H:%M:%S} UTC; the keys stand in {path}.", soft_wrap=True
     )
+    _noted("token_keys_rotated", key.kid, at_once=at_once)
 
 
 @app.command("rotate-encryption")
@@ -50,6 +53,7 @@ def rotate_encryption() -> None:
     console.print(
         f"Personal fields are under key {version} now; {renewed} were written anew. Keep the old keys for backups."
     )
+    _noted("field_keys_rotated", version, renewed=renewed)
 
 
 @app.command("wrap-field-keys")
@@ -61,6 +65,7 @@ def wrap_field_keys(
     with _explained():
         moved = FileKeys(path, wrapping_by(from_key)).move_to(wrapping_by(kms_key) or InTheClear())
     console.print(f"{moved} keys in {path} are wrapped by {kms_key}.", soft_wrap=True)
+    _noted("field_keys_wrapped", kms_key, keys=moved)
 
 
 @app.command("unwrap-field-keys")
@@ -70,6 +75,20 @@ def unwrap_field_keys() -> None:
     with _explained():
         moved = FileKeys(path, wrapping_by(kms_key)).move_to(InTheClear())
     console.print(f"{moved} keys stand in {path} in the clear: guard it, and unset {SETTING}.", soft_wrap=True)
+    _noted("field_keys_unwrapped", kms_key, keys=moved)
+
+
+def _noted(action: str, subject: object, **details: Any) -> None:
+    """In the audit log, once it is done: keys stand in files, and are rotated while the database is away too."""
+
+    async def write(db: Database) -> None:
+        async with db.connection() as connection:
+            await note(connection, "operator", action, subject, **details)
+
+    try:
+        with_database(console, write)
+    except typer.Exit:
+        console.print("[yellow]The keys are changed, but the audit log does not say so.[/yellow]", soft_wrap=True)
 
 
 def _kms_key() -> str:

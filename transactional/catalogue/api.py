@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from transactional.catalogue import service
+from transactional.catalogue.finding import Search, found_listings
 from transactional.catalogue.schemas import (
     AttributeSchema,
     Brand,
@@ -18,14 +19,18 @@ from transactional.catalogue.schemas import (
     Language,
     LeastRating,
     ListedProducts,
+    Listings,
     NamedValue,
     NewAttributeSchema,
     NewProducts,
     Product,
     ProductList,
     Seller,
+    Sku,
     Sort,
+    Status,
     Tag,
+    Text,
 )
 from transactional.platform.amounts import RequestedAmount
 from transactional.platform.authentication import EditorDep, MerchandiserDep
@@ -34,6 +39,30 @@ from transactional.platform.core import CoreDep, core
 from transactional.platform.errors import Problem, responses
 
 router = APIRouter(tags=["catalogue"])
+
+
+@router.get(
+    "/products/listings",  # before the product by its id, which would take the word for one
+    summary="Find products whatever their status",
+    response_model=Listings,
+    responses=responses(401, 403, 422),
+)
+async def find_listings(
+    core: CoreDep,
+    _: MerchandiserDep,
+    status: Annotated[Status | None, Query(description="`inactive`: what no shopper finds.")] = None,
+    sku: Annotated[Sku | None, Query(description="Of the product or of one of its variants.")] = None,
+    q: Annotated[
+        Text | None, Query(max_length=100, description="Each of these words, or parts, is in title, SKU or brand.")
+    ] = None,
+    seller: Annotated[Seller | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")] = None,
+) -> Response:
+    """The newest first, as they are at this moment; one with variants once. A seller's people find theirs by
+    `GET /api/v1/sellers/me/products`."""
+    body = await found_listings(core, Search(seller, status, sku, q), limit, cursor)
+    return Response(body, headers={"Cache-Control": "private, no-store"}, media_type="application/json")
 
 
 @router.get(
@@ -143,11 +172,12 @@ async def show_attribute_schema(core: CoreDep, category_id: UUID) -> AttributeSc
     responses=responses(401, 403, 404, 422),
 )
 async def set_attribute_schema(
-    core: CoreDep, _: MerchandiserDep, category_id: UUID, new: NewAttributeSchema
+    core: CoreDep, caller: MerchandiserDep, category_id: UUID, new: NewAttributeSchema
 ) -> AttributeSchema:
     """A JSON Schema (2020-12) of the attributes of products here and below; null takes it away. Products that are listed
     already stay as they are until they are changed."""
-    return AttributeSchema.model_validate(await service.set_attribute_schema(core, category_id, new.attribute_schema))
+    found = await service.set_attribute_schema(core, caller.actor, category_id, new.attribute_schema)
+    return AttributeSchema.model_validate(found)
 
 
 @router.post(

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from transactional.platform.amounts import Currency, RequestedAmount, fits
+from transactional.platform.amounts import KnownCurrency, RequestedAmount, fits
 from transactional.platform.patterns import SLUG, TEXT, pattern
 
 MOST_PRODUCTS = 500
@@ -76,7 +76,7 @@ Sku = Annotated[
 Attributes = Annotated[dict[Text, Any], Field(max_length=100)]
 Stock = Annotated[dict[WarehouseCode, Units], Field(max_length=50)]
 Prices = Annotated[
-    dict[Currency, RequestedAmount],
+    dict[KnownCurrency, RequestedAmount],
     Field(max_length=50, description="Prices for other currencies; where none is set, the price is converted."),
 ]
 Seller = Annotated[str, Field(pattern=SLUG, max_length=60, examples=["norrland-ab"])]
@@ -166,7 +166,7 @@ class NewProduct(BaseModel):
     description: Annotated[Text, Field(max_length=20_000)] = ""
     category: CategoryPath
     brand: Annotated[Text, Field(min_length=1, max_length=120)] | None = None
-    currency: Currency = "USD"
+    currency: KnownCurrency = "USD"
     price: RequestedAmount
     prices: Prices = Field(default_factory=dict)
     attributes: Attributes = Field(default_factory=dict)
@@ -223,10 +223,17 @@ CHANGE_EXAMPLE: dict[str, Any] = {
 }
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """What is not named has no default: it stays. A client generated from the document must not send one."""
+    schema["examples"] = [CHANGE_EXAMPLE]
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
 class ProductChange(Strict):
     """What is to be another; what is not named stays."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [CHANGE_EXAMPLE]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
 
     title: Annotated[Text, Field(min_length=1, max_length=500)] = ""
     description: Annotated[Text, Field(max_length=20_000)] = ""
@@ -431,6 +438,36 @@ class ProductListing(VariantListing):
     variants: list[VariantListing]
 
 
+class ListingInList(BaseModel):
+    """A product as who may change it sees it in a list; `GET /products/{product_id}/listing` has all of it."""
+
+    product_id: UUID
+    sku: str
+    title: str
+    category: str
+    brand: str | None
+    currency: str
+    price: str
+    base_price: str
+    status: Status
+    own_status: Status
+    """What it was set to: while its seller is not active it is not shown all the same."""
+    variants: int
+    available: int
+    """Units in all warehouses, of all variants."""
+    image: ShownImage | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Listings(BaseModel):
+    """A page of products as who may change them sees them, the newest first."""
+
+    items: list[ListingInList]
+    next_cursor: str | None
+
+
 class ProductInList(BaseModel):
     """A product as lists show it."""
 
@@ -492,11 +529,13 @@ class Facets(BaseModel):
     """By what a list can be narrowed."""
 
     products: int
-    """How many were counted."""
+    """How many there are."""
     complete: bool
-    """False where the list is longer than what was counted: its newest products."""
+    """False for a long list: its tags and attributes are counted over an even sample then, so that their numbers are
+    estimates and a rare one may be missing. Categories, brands, sellers and prices are those of all products."""
     categories: list[FacetCategory]
     brands: list[FacetValue]
+    """Also those that were not chosen, where `brand` was: what choosing them too would add."""
     sellers: list[FacetValue]
     tags: list[FacetValue]
     attributes: list[FacetAttribute]

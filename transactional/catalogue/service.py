@@ -21,6 +21,7 @@ from transactional.catalogue.events import listing
 from transactional.catalogue.listing import Listing, listings
 from transactional.catalogue.schemas import ListedProduct, ListedVariant, NewProduct, Sort
 from transactional.inventory import service as inventory
+from transactional.platform.audit import note, products_named
 from transactional.platform.authentication import Caller
 from transactional.platform.cache import Body, Rendered, RenderedCache
 from transactional.platform.core import Core
@@ -35,9 +36,11 @@ from transactional.sellers.standing import hidden
 
 MOMENT_SECONDS = 1.5
 """So long a page may be kept of which something lies in carts, or that may show images of another row: no event tells."""
-COUNTED_PRODUCTS = 20_000
-"""Facets of a longer list are counted over its newest products, and say so."""
+COUNTED_PRODUCTS = 10_000
+"""Of a longer list, tags and attributes are counted over about so many of its products, and facets say so."""
 FACET_NAMES, FACET_VALUES = 20, 30
+NOTED_SKUS = 20
+"""So many of those that were listed at once are named in the audit log, the first."""
 POPULAR_ORDERS = 10_000
 _RENDERING = blake2b(store.PRODUCT.encode(), digest_size=4).hexdigest()
 """Pages are shared by workers that render them alike: one of a new release shows none that an older one has left."""
@@ -253,6 +256,9 @@ async def add_products(
     by_path = await category_ids(connection, {product.category for product in products})
     await check_attributes(connection, every)
     await add_rows(connection, every, by_path, actor, now)
+    subject = products_named([family[0].id for family in families])
+    named = [family[0].sku for family in families[:NOTED_SKUS]]
+    await note(connection, actor, "products_listed", subject, products=len(families), skus=named)
     return [_listed(family) for family in families]
 
 
@@ -316,15 +322,16 @@ async def attribute_schema(core: Core, category_id: UUID) -> Row:
     return found
 
 
-async def set_attribute_schema(core: Core, category_id: UUID, schema: dict[str, Any] | None) -> Row:
+async def set_attribute_schema(core: Core, actor: str, category_id: UUID, schema: dict[str, Any] | None) -> Row:
     """Products that are listed or changed from now on must obey it. Raises Problem 404 and 422."""
     if schema is not None:
         check_schema(schema)
     parameters = {"category_id": category_id, "attribute_schema": None if schema is None else jsonb(schema)}
-    async with core.db.connection() as connection:
+    async with core.db.transaction() as connection:
         found = await first(connection, store.SET_SCHEMA, parameters)
-    if found is None:
-        raise not_found("category", category_id)
+        if found is None:
+            raise not_found("category", category_id)
+        await note(connection, actor, "attribute_schema_set", category_id, path=found["path"], attribute_schema=schema)
     return found
 
 

@@ -87,13 +87,14 @@ SELECT parent_id AS product_id, id AS variant_id, sku FROM products
 
 # Which products a list is of. The planner sees the values (these statements are not prepared), so that what is not asked for
 # costs nothing. `facets` must all be there; of each name in `choices` one value must.
+_OF_BRAND = "(%(brands)s::text[] IS NULL OR p.brand = ANY(%(brands)s))"
 _LISTED = """
      WHERE p.status = 'active' AND p.parent_id IS NULL
        AND (%(category)s::text IS NULL OR p.category_id IN (
                SELECT id FROM categories WHERE path = %(category)s OR path LIKE %(below)s))
        AND (%(price_min)s::numeric IS NULL OR p.price >= %(price_min)s)
        AND (%(price_max)s::numeric IS NULL OR p.price <= %(price_max)s)
-       AND (%(brands)s::text[] IS NULL OR p.brand = ANY(%(brands)s))
+       AND {of_brand}
        AND (%(seller)s::text IS NULL OR p.seller = %(seller)s)
        AND (%(tags)s::text[] IS NULL OR p.tags @> %(tags)s)
        AND (%(rating_min)s::numeric IS NULL OR p.rating_average >= %(rating_min)s)
@@ -129,7 +130,7 @@ SELECT coalesce(json_agg(json_build_object(
   JOIN categories c ON c.id = p.category_id
   LEFT JOIN product_translations t ON t.product_id = p.id AND t.language = %(language)s::text
 """.replace("{listed}", _LISTED).replace("{offered_of_variant}", _OFFERED.format(row="v"))
-_LIST = _LIST.replace("{offered}", _OFFERED.format(row="p"))
+_LIST = _LIST.replace("{offered}", _OFFERED.format(row="p")).replace("{of_brand}", _OF_BRAND)
 
 
 def _sorted(key: str, after: str, order: str) -> str:
@@ -152,41 +153,59 @@ LISTS = {
     ),
 }
 
-# What a list can be narrowed by, and to how many products: counted over its newest products, a bounded number.
+# What a list can be narrowed by, and to how many products. Categories, brands, sellers and prices are counted over the whole
+# list; tags and attributes of a long one over a sample that is spread evenly over it, and their numbers are multiplied. Who has
+# chosen a brand is told what the others would give: brands are counted as if none were chosen.
 FACETS = """
-WITH listed AS MATERIALIZED (
-    SELECT p.brand, p.seller, p.tags, p.facets, p.price, p.currency, c.path
-      FROM (SELECT p.* FROM products p{listed} ORDER BY p.id DESC LIMIT %(most)s) p
-      JOIN categories c ON c.id = p.category_id
+WITH any_brand AS MATERIALIZED (
+    SELECT p.category_id, p.brand, p.seller, p.currency, count(*) AS products, min(p.price) AS lowest, max(p.price) AS highest
+      FROM products p{listed_of_any_brand}
+     GROUP BY p.category_id, p.brand, p.seller, p.currency
+), listed AS (
+    SELECT * FROM any_brand p WHERE {of_brand}
+), whole AS MATERIALIZED (
+    SELECT coalesce(sum(products), 0)::bigint AS products, greatest(1, ceil(sum(products) / %(most)s))::int AS stride
+      FROM listed
+), sampled AS MATERIALIZED (
+    SELECT p.tags, p.facets FROM products p{listed}
+       AND uuid_hash(p.id) %% (SELECT stride FROM whole) = 0
+), scale AS MATERIALIZED (
+    SELECT (SELECT products FROM whole)::numeric / greatest(1, count(*)) AS factor FROM sampled
+), child AS (
+    SELECT id, array_to_string((string_to_array(path, '/'))[1:%(depth)s + 1], '/') AS path FROM categories
+     WHERE cardinality(string_to_array(path, '/')) > %(depth)s
 ), below AS (
-    SELECT c.path, c.name, count(*) AS products
-      FROM listed l
-      JOIN categories c ON c.path = array_to_string((string_to_array(l.path, '/'))[1:%(depth)s + 1], '/')
-     WHERE cardinality(string_to_array(l.path, '/')) > %(depth)s
-     GROUP BY c.path, c.name ORDER BY products DESC, c.path LIMIT %(values)s
+    SELECT c.path, c.name, sum(l.products)::bigint AS products
+      FROM listed l JOIN child ON child.id = l.category_id JOIN categories c ON c.path = child.path
+     GROUP BY c.path, c.name
+), alike AS (
+    SELECT facets, count(*) AS products FROM sampled WHERE facets <> '{}' GROUP BY facets
 ), value AS (
-    SELECT f.name, v.value, count(*) AS products
-      FROM listed l, jsonb_each(l.facets) AS f (name, among), jsonb_array_elements_text(f.among) AS v (value)
+    SELECT f.name, v.value, sum(a.products) AS products
+      FROM alike a, jsonb_each(a.facets) AS f (name, among), jsonb_array_elements_text(f.among) AS v (value)
      GROUP BY f.name, v.value
 ), ranked AS (
     SELECT *, row_number() OVER (PARTITION BY name ORDER BY products DESC, value) AS place,
            sum(products) OVER (PARTITION BY name) AS of_name
       FROM value
 ), attribute AS (
-    SELECT name, of_name, json_agg(json_build_object('value', value, 'products', products) ORDER BY place) AS values
-      FROM ranked WHERE place <= %(values)s GROUP BY name, of_name ORDER BY of_name DESC, name LIMIT %(names)s
+    SELECT name, of_name, json_agg(json_build_object('value', value, 'products', round(products * factor)::bigint)
+                                   ORDER BY place) AS values
+      FROM ranked, scale WHERE place <= %(values)s GROUP BY name, of_name ORDER BY of_name DESC, name LIMIT %(names)s
 ), brand AS (
-    SELECT brand AS value, count(*) AS products FROM listed WHERE brand IS NOT NULL
-     GROUP BY brand ORDER BY products DESC, brand LIMIT %(values)s
+    SELECT brand AS value, sum(products)::bigint AS products FROM any_brand WHERE brand IS NOT NULL
+     GROUP BY brand ORDER BY brand = ANY(coalesce(%(brands)s::text[], '{}')) DESC, products DESC, brand LIMIT %(values)s
 ), seller AS (
-    SELECT seller AS value, count(*) AS products FROM listed WHERE seller IS NOT NULL
+    SELECT seller AS value, sum(products)::bigint AS products FROM listed WHERE seller IS NOT NULL
      GROUP BY seller ORDER BY products DESC, seller LIMIT %(values)s
+), tagged AS (
+    SELECT tags, count(*) AS products FROM sampled WHERE tags <> '{}' GROUP BY tags
 ), tag AS (
-    SELECT t.value, count(*) AS products FROM listed l, unnest(l.tags) AS t (value)
+    SELECT t.value, round(sum(l.products) * max(factor))::bigint AS products FROM scale, tagged l, unnest(l.tags) AS t (value)
      GROUP BY t.value ORDER BY products DESC, t.value LIMIT %(values)s
 )
 SELECT json_build_object(
-           'products', (SELECT count(*) FROM listed), 'complete', (SELECT count(*) < %(most)s FROM listed),
+           'products', (SELECT products FROM whole), 'complete', (SELECT stride = 1 FROM whole),
            'categories', coalesce((SELECT json_agg(json_build_object('path', path, 'name', name, 'products', products)
                                                    ORDER BY products DESC, path) FROM below), '[]'),
            'brands', coalesce((SELECT json_agg(b ORDER BY products DESC, value) FROM brand b), '[]'),
@@ -197,9 +216,10 @@ SELECT json_build_object(
            'prices', coalesce((SELECT json_agg(json_build_object(
                                    'currency', currency, 'lowest', money_text(lowest, currency),
                                    'highest', money_text(highest, currency)) ORDER BY currency)
-                                 FROM (SELECT currency, min(price) AS lowest, max(price) AS highest
+                                 FROM (SELECT currency, min(lowest) AS lowest, max(highest) AS highest
                                          FROM listed GROUP BY currency) AS ranged), '[]'))::text
-""".replace("{listed}", _LISTED)
+""".replace("{listed_of_any_brand}", _LISTED.replace("{of_brand}", "true"))
+FACETS = FACETS.replace("{listed}", _LISTED).replace("{of_brand}", _OF_BRAND)
 
 BREADCRUMBS = """
 SELECT json_build_object('items', json_agg(json_build_object('category_id', a.id, 'path', a.path, 'name', a.name)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from lakefront.money import decimals
+from lakefront.money import CURRENCIES, decimals
 from transactional.platform.patterns import CURRENCY
 
 MOST = Decimal("99999999999999.9999")
@@ -31,3 +31,13 @@ RequestedAmount = Annotated[
 """An amount as a client sends it."""
 
 Currency = Annotated[str, Field(pattern=CURRENCY, examples=["USD"], description="ISO 4217")]
+
+
+def _known(currency: str) -> str:
+    if currency not in CURRENCIES:
+        raise ValueError(f"{currency} is no currency of ISO 4217")
+    return currency
+
+
+KnownCurrency = Annotated[Currency, AfterValidator(_known)]
+"""One that something is to be priced in from now on. Where it is only asked for, one without a rate is told anyway."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from transactional.platform.amounts import Currency
+from transactional.platform.amounts import Currency, KnownCurrency
 from transactional.platform.authentication import CallerDep, InternalDep, MerchandiserDep
 from transactional.platform.core import CoreDep
 from transactional.platform.errors import responses
@@ -56,7 +56,7 @@ async def change_prices(body: ChangesRequest, core: CoreDep, caller: Merchandise
     responses=responses(401, 403, 404, 409, 422),
 )
 async def set_currency_price(
-    product_id: UUID, currency: Currency, body: CurrencyPrice, core: CoreDep, caller: MerchandiserDep
+    product_id: UUID, currency: KnownCurrency, body: CurrencyPrice, core: CoreDep, caller: MerchandiserDep
 ) -> CurrencyPriceAnswer:
     """Orders paid in that currency cost this; without it, the product's own price is converted."""
     return CurrencyPriceAnswer.model_validate(
@@ -70,8 +70,8 @@ async def set_currency_price(
     summary="Convert a product's price again",
     responses=responses(401, 403, 422),
 )
-async def remove_currency_price(product_id: UUID, currency: Currency, core: CoreDep, _: MerchandiserDep) -> None:
-    await service.remove_currency_price(core, product_id, currency)
+async def remove_currency_price(product_id: UUID, currency: Currency, core: CoreDep, caller: MerchandiserDep) -> None:
+    await service.remove_currency_price(core, caller.actor, product_id, currency)
 
 
 @router.get("/proposals", summary="Price proposals, newest first", responses=responses(401, 403, 422))

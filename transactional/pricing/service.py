@@ -16,7 +16,9 @@ from lakefront.clock import iso
 from lakefront.ids import new_id
 from lakefront.money import decimals, money_text, rounded
 from transactional.platform.amounts import fits
+from transactional.platform.audit import note, products_named
 from transactional.platform.core import Core
+from transactional.platform.database import Connection
 from transactional.platform.errors import Problem, not_found
 from transactional.platform.outbox import tell
 from transactional.platform.query import Row, first, jsonb, rows
@@ -62,6 +64,7 @@ async def change_prices(core: Core, actor: str, asked: list[PriceChange]) -> lis
         ]:
             raise BeyondLimit(beyond, limit)
         await set_prices(connection, new, actor, core.clock.now())
+        await _note_prices(connection, actor, new)
     return [
         {
             "product_id": one.product["id"],
@@ -71,6 +74,14 @@ async def change_prices(core: Core, actor: str, asked: list[PriceChange]) -> lis
         }
         for one in new
     ]
+
+
+async def _note_prices(connection: Connection, actor: str, new: list[NewPrice]) -> None:
+    """One entry for all; from what to what each price went, its history says."""
+    if new:
+        reasons = sorted({one.reason for one in new})
+        subject = products_named([one.product["id"] for one in new])
+        await note(connection, actor, "prices_changed", subject, products=len(new), reasons=reasons)
 
 
 def _new_price(product: Row, asked: PriceChange, limit: float) -> NewPrice:
@@ -111,6 +122,7 @@ async def add_proposals(core: Core, actor: str, model_version: str, asked: list[
             if p["status"] == "approved"
         ]
         await set_prices(connection, approved, "policy", now)
+        await _note_prices(connection, "policy", approved)
     return [
         {
             "proposal_id": p["id"],
@@ -173,6 +185,7 @@ async def decide(core: Core, actor: str, proposal_id: UUID, approve: bool) -> di
             new = NewPrice(product, price, proposal["factor"], "proposal", proposal_id, proposal["model_version"])
             await set_prices(connection, [new], actor, now)
             answer |= {"price": money_text(price, product["currency"]), "currency": product["currency"]}
+        await note(connection, actor, f"price_proposal_{status}", product["id"], proposal_id=str(proposal_id))
     return answer
 
 
@@ -236,10 +249,12 @@ async def set_currency_price(core: Core, actor: str, product_id: UUID, currency:
             )
         await connection.execute(store.SET_CURRENCY_PRICE, parameters)
         await tell(connection, [currency_price_changed(product, currency, price, now)])
+        set_to = money_text(price, currency)
+        await note(connection, actor, "currency_price_set", product_id, currency=currency, price=set_to)
     return {"product_id": product_id, "currency": currency, "price": money_text(price, currency)}
 
 
-async def remove_currency_price(core: Core, product_id: UUID, currency: str) -> None:
+async def remove_currency_price(core: Core, actor: str, product_id: UUID, currency: str) -> None:
     """From now on the product's own price is converted. Removing it twice changes nothing."""
     now = core.clock.now()
     parameters = {"product_id": product_id, "currency": currency, "now": now}
@@ -247,6 +262,7 @@ async def remove_currency_price(core: Core, product_id: UUID, currency: str) -> 
         product = await first(connection, store.LOCK_PRODUCT, parameters)
         if product is not None and await first(connection, store.REMOVE_CURRENCY_PRICE, parameters):
             await tell(connection, [currency_price_changed(product, currency, None, now)])
+            await note(connection, actor, "currency_price_removed", product_id, currency=currency)
 
 
 def _cursor(*parts: str) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from transactional.platform.amounts import Currency, RequestedAmount, fits
+from transactional.platform.amounts import KnownCurrency, RequestedAmount, fits
 from transactional.platform.patterns import pattern
 
 CouponCode = Annotated[
@@ -43,7 +43,7 @@ class NewCoupon(BaseModel):
     code: CouponCode
     kind: Literal["percentage", "amount"]
     value: Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=4, description="Percent, or the amount.")]
-    currency: Currency | None = None
+    currency: KnownCurrency | None = None
     minimum_amount: RequestedAmount | None = None
     starts_at: AwareDatetime | None = Field(None, description="By default, now.")
     ends_at: AwareDatetime | None = None

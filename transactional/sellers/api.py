@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from transactional.catalogue.schemas import Status
+from transactional.catalogue.schemas import Listings, Status
 from transactional.platform.authentication import Caller, EditorDep, MemberDep, needs
 from transactional.platform.cache import rendered_response
 from transactional.platform.core import CoreDep
@@ -17,7 +17,6 @@ from transactional.sellers import people, service
 from transactional.sellers.schemas import (
     Code,
     NewSeller,
-    OwnProducts,
     SellerAccount,
     SellerAccounts,
     SellerChange,
@@ -62,7 +61,7 @@ async def show_own(core: CoreDep, member: MemberDep) -> SellerAccount:
 @router.get(
     "/me/products",
     summary="List one's seller's products",
-    response_model=OwnProducts,
+    response_model=Listings,
     responses=responses(401, 403, 422),
 )
 async def list_own_products(

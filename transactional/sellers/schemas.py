@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from transactional.catalogue.schemas import Seller, ShownImage, Status
+from transactional.catalogue.schemas import Seller
 from transactional.platform.patterns import LINE
 
 Code = Seller
@@ -87,33 +87,3 @@ class ShownSeller(BaseModel):
     products: int
     """That the shop shows."""
     since: datetime
-
-
-class OwnProduct(BaseModel):
-    """A product as its seller's people see it in a list; `GET /products/{product_id}/listing` has all of it."""
-
-    product_id: UUID
-    sku: str
-    title: str
-    category: str
-    brand: str | None
-    currency: str
-    price: str
-    base_price: str
-    status: Status
-    own_status: Status
-    """What it was set to: while its seller is not active it is not shown all the same."""
-    variants: int
-    available: int
-    """Units in all warehouses, of all variants."""
-    image: ShownImage | None
-    version: int
-    created_at: datetime
-    updated_at: datetime
-
-
-class OwnProducts(BaseModel):
-    """A page of a seller's products, the newest first."""
-
-    items: list[OwnProduct]
-    next_cursor: str | None

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from transactional.accounts.administration import give_role
+from transactional.catalogue.finding import Search, found_listings
 from transactional.platform import revocations
 from transactional.platform.audit import note
 from transactional.platform.authentication import Caller
 from transactional.platform.cache import Rendered, RenderedCache
 from transactional.platform.core import Core
-from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
+from transactional.platform.cursors import decode_cursor, encode_cursor
 from transactional.platform.database import Connection
 from transactional.platform.errors import Problem, not_found
 from transactional.platform.outbox import tell
@@ -133,21 +132,11 @@ async def own(core: Core, user_id: UUID) -> Row:
 
 async def own_products(core: Core, caller: Caller, status: str | None, limit: int, cursor: str | None) -> bytes:
     """A page of the products of the caller's seller, whatever their status. Raises NoSeller, Problem 422."""
-    after = None
-    if cursor is not None:
-        try:
-            after = UUID(decode_cursor(cursor, 1)[0])
-        except ValueError:
-            raise invalid_cursor() from None
     async with core.db.connection() as connection:
         seller = await first(connection, store.OWN, {"user_id": caller.user_id})
-        if seller is None:
-            raise errors.NoSeller()
-        parameters = {"seller": seller["code"], "status": status, "after": after, "limit": limit}
-        row = await (await connection.execute(store.PRODUCTS, parameters, prepare=False)).fetchone()
-    assert row is not None, "an aggregate has a row"
-    following = None if row[1] is None else encode_cursor(row[1])
-    return b'{"items":%s,"next_cursor":%s}' % (str(row[0]).encode(), orjson.dumps(following))
+    if seller is None:
+        raise errors.NoSeller()
+    return await found_listings(core, Search(seller=seller["code"], status=status), limit, cursor)
 
 
 async def public(core: Core, code: str) -> Rendered:

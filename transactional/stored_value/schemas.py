@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from transactional.platform.amounts import Currency, fits
+from transactional.platform.amounts import KnownCurrency, fits
 from transactional.stored_value.draws import CODE_LENGTH, read_code
 
 
@@ -34,7 +34,7 @@ class Issue(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     amount: IssuedAmount
-    currency: Currency
+    currency: KnownCurrency
 
     @model_validator(mode="after")
     def _payable(self) -> Issue:

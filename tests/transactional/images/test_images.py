@@ -87,7 +87,7 @@ async def test_an_order_of_images_holds_and_the_first_stands_in_lists(
     assert [fact["sequence"] for fact in facts] == list(range(1, page["version"] + 1))
     assert facts[-1]["data"]["images"] == [one["page"] for one in page["images"]]
     noted = await shop.sql("SELECT action FROM audit_log WHERE subject = %s ORDER BY id", made["product_id"])
-    assert [action for (action,) in noted] == ["image_added"] * 3 + [
+    assert [action for (action,) in noted] == ["products_listed"] + ["image_added"] * 3 + [
         "images_ordered", "image_described", "image_removed",
     ]  # fmt: skip
 

@@ -72,6 +72,15 @@ async def test_good_rows_are_kept_and_bad_ones_told(shop: Any, tmp_path: Path) -
     assert await shop.ledger({"sku": f"{mark}-1"}) == 7
 
 
+async def test_a_row_in_what_is_no_currency_is_told(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    rows = (f"{mark}-1,Pan,1.00,ZZZ", f"{mark}-2,Pot,1.00,SEK")
+    path = lines(tmp_path, "sku,title,price,currency", *rows)
+    outcome = await import_catalogue(shop.core.db, path, [], [f"category=import-{mark}"])
+    assert (outcome.listed, [number for number, _ in outcome.bad]) == (1, [2])
+    assert outcome.bad[0][1].startswith("currency: ") and "ZZZ is no currency of ISO 4217" in outcome.bad[0][1]
+
+
 async def test_the_first_filled_column_counts(shop: Any, tmp_path: Path) -> None:
     mark = new_id().hex[-10:]
     path = tmp_path / "catalogue.parquet"

@@ -198,6 +198,15 @@ async def test_a_currency_without_a_rate_is_refused(shop, create_product, quote)
     assert (answer.status_code, answer.json()["code"]) == (422, "currency_not_available")
 
 
+async def test_a_price_in_what_is_no_currency_is_refused(shop, create_product, internal):
+    product = await create_product()
+    url = f"/api/v1/pricing/products/{product['product_id']}/currencies/ZZZ"
+    answer = await shop.client.put(url, json={"price": "1.00"}, headers=internal)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert "ZZZ is no currency of ISO 4217" in answer.text
+    assert (await shop.client.delete(url, headers=internal)).status_code == 204  # one of former times can be taken away
+
+
 async def test_products_of_several_currencies_are_ordered_in_one(shop, create_product, load):
     await load(service.load_exchange_rates, ECB)
     dollars = await create_product(price="12.50", stock={"main": 9})
