@@ -276,9 +276,9 @@ async def add_rows(
     await inventory.receive(connection, receipts, now)
 
 
-async def known_skus(connection: Connection, skus: Sequence[str]) -> set[str]:
-    """Those of the SKUs that are listed already."""
-    return {row["sku"] for row in await rows(connection, store.KNOWN_SKUS, {"skus": list(skus)})}
+async def known_skus(connection: Connection, skus: Sequence[str]) -> dict[str, UUID]:
+    """Those of the SKUs that are listed already, with their ids."""
+    return {row["sku"]: row["id"] for row in await rows(connection, store.KNOWN_SKUS, {"skus": list(skus)})}
 
 
 def _listed(family: Sequence[Listing]) -> ListedProduct:

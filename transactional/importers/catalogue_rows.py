@@ -21,6 +21,7 @@ NESTED = ("attributes", "prices", "stock", "dimensions_mm", "translations", "opt
 """Fields that hold others, named with a dot: attributes.colour, prices.EUR, stock.main, translations.de.title, options.size."""
 FIELDS = frozenset(NewProduct.model_fields) - {"variants"} | {"parent", "options"}
 _OF_THE_PRODUCT = ("title", "category", "currency")
+_OF_THE_PRICE = ("price", "prices")
 """What a variant's row need not repeat."""
 
 
@@ -46,6 +47,8 @@ class Candidate:
 
     product: NewProduct
     lines: Mapping[str, int]
+    left_out: Sequence[int] = ()
+    """Lines of its variants that are bad: it is listed without them."""
 
 
 @dataclass(slots=True)
@@ -56,8 +59,11 @@ class Family:
     last_line: int
     head: NewProduct
     """What the first row says."""
+    inherited: Mapping[str, Any]
+    """What of it later rows need not repeat, as it is written."""
     variants: list[NewVariant] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
+    left_out: list[int] = field(default_factory=list)
 
     def add(self, number: int, product: NewProduct, options: Mapping[str, str]) -> None:
         """One variant more. Raises BadRow, ValidationError."""
@@ -88,12 +94,20 @@ class Family:
         self.variants.append(NewVariant.model_validate(variant))
         self.lines[product.sku] = number
 
+    def inherited_by(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """What a later row has from the first one. Prices go together: a row with one of its own has those that it says."""
+        names = _OF_THE_PRODUCT if "price" in fields else (*_OF_THE_PRODUCT, *_OF_THE_PRICE)
+        found = {name: value for name, value in self.inherited.items() if name in names}
+        if "prices" in found:
+            found["prices"] = found["prices"] | fields.get("prices", {})
+        return {name: value for name, value in found.items() if name == "prices" or name not in fields}
+
     def candidate(self) -> Candidate | None:
         """The product with its variants; none where no row was good."""
         if not self.variants:
             return None
         product = self.head.model_copy(update={"sku": self.parent, "stock": {}, "variants": self.variants})
-        return Candidate(product, self.lines)
+        return Candidate(product, self.lines, self.left_out)
 
 
 def read_mapping(mapped: Sequence[str], fixed: Sequence[str], columns: Sequence[str]) -> FieldMapping:
@@ -183,6 +197,8 @@ class Rows:
         self._mapping = mapping
         self._seen: dict[str, int] = {}
         self._ended: dict[str, int] = {}
+        self._bad_first: dict[str, int] = {}
+        """The line of the first row of parents of which no row was good yet."""
         self._family: Family | None = None
 
     def take(self, number: int, row: Mapping[str, Any] | BadRow) -> None:
@@ -197,6 +213,20 @@ class Rows:
             self._claim(product.sku, number)
             self.ready.append(Candidate(product, {product.sku: number}))
             return
+        try:
+            self._take_variant(number, parent, options, fields)
+        except (BadRow, ValidationError) as error:
+            if self._family is not None and self._family.parent == parent:
+                self._family.left_out.append(number)
+                raise
+            if parent in self._ended:
+                raise
+            first = self._bad_first.setdefault(parent, number)
+            if first == number:
+                raise
+            raise BadRow(f"{reason_of(error)}; the first row of {parent}, line {first}, is bad") from error
+
+    def _take_variant(self, number: int, parent: str, options: Mapping[str, str], fields: dict[str, Any]) -> None:
         if self._family is None or self._family.parent != parent:
             self.end()
             if parent in self._ended:
@@ -204,17 +234,20 @@ class Rows:
                     f"parent: the rows of {parent} ended in line {self._ended[parent]}; they must stand together"
                 )
         if self._family is not None:
-            inherited = self._family.head.model_dump(include=set(_OF_THE_PRODUCT))
-            self._join(self._family, number, options, inherited | fields)
-        elif fields.get("sku") == parent and not options:
-            head = NewProduct.model_validate({"price": "0"} | fields)  # its variants' rows say what they cost
+            self._join(self._family, number, options, fields | self._family.inherited_by(fields))
+            return
+        inherited = {name: fields[name] for name in (*_OF_THE_PRODUCT, *_OF_THE_PRICE) if name in fields}
+        if fields.get("sku") == parent and not options:
+            head = NewProduct.model_validate({"price": "0"} | fields)  # its variants' rows may say what they cost
             self._claim(head.sku, number)
-            self._family = Family(parent, number, head)
+            self._family = Family(parent, number, head, inherited)
         else:
-            family = Family(parent, number, NewProduct.model_validate(fields))
+            family = Family(parent, number, NewProduct.model_validate(fields), inherited)
             self._join(family, number, options, fields)
             self._claim(parent, number)
             self._family = family
+        if parent in self._bad_first:
+            self._family.left_out.append(self._bad_first[parent])
 
     def end(self) -> None:
         """No row of the product that stood last comes any more."""
@@ -244,4 +277,6 @@ def reason_of(error: BadRow | ValidationError) -> str:
     """Why a row is left out, in words."""
     if isinstance(error, BadRow):
         return str(error)
-    return "; ".join(f"{one['field']}: {one['message']}" for one in field_errors(error.errors()))
+    return "; ".join(
+        f"{one['field']}: {one['message']}" if one["field"] else one["message"] for one in field_errors(error.errors())
+    )

@@ -87,6 +87,12 @@ def catalogue(
         console.print(f"line {number}: {escape(reason)}", soft_wrap=True)
     if len(outcome.bad) > SHOWN:
         console.print(f"… and {len(outcome.bad) - SHOWN:,} more bad rows; --report writes all.")
+    for sku, left_out in list(outcome.incomplete.items())[:SHOWN]:
+        console.print(
+            f"{escape(sku)} is listed without line{'s' if len(left_out) > 1 else ''} {', '.join(map(str, left_out))}: "
+            "mend the file and import it again, and what is missing is added.",
+            soft_wrap=True,
+        )
     if report is not None:
         with report.open("w", newline="") as target:
             csv.writer(target).writerows([("line", "reason"), *outcome.bad])

@@ -175,8 +175,96 @@ async def test_a_bad_variant_leaves_its_siblings(shop: Any, tmp_path: Path, inte
     ]
     path.write_text(path.read_text().replace("dear", "9.50"))
     again = await import_catalogue(shop.core.db, path, [], [])
-    assert (again.products, again.known) == (0, 3)
-    assert (3, f"parent: {mark}-a is listed already, without {mark}-2") in again.bad
+    assert (again.products, again.known, again.listed) == (0, 3, 1)
+    assert [number for number, _ in again.bad] == [4, 5, 6, 7, 8, 11, 12]
+
+
+async def test_later_rows_have_the_price_of_the_first(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(
+        tmp_path,
+        "sku,parent,title,category,price,currency,prices.USD,options.size",
+        f"{mark}-S,{mark},Shirt,import-{mark},20.00,EUR,22.00,S",
+        f"{mark}-M,{mark},,,,,,M",
+        f"{mark}-L,{mark},,,25.00,,,L",
+    )
+    outcome = await import_catalogue(shop.core.db, path, [], [])
+    assert (outcome.products, outcome.listed, outcome.bad, outcome.incomplete) == (1, 3, [], {})
+    found = await shop.client.get("/api/v1/products", params={"category": f"import-{mark}"})
+    page = (await shop.client.get(f"/api/v1/products/{found.json()['items'][0]['product_id']}")).json()
+    assert page["currency"] == "EUR"
+    assert [(one["sku"][-1], one["price"], one["prices"]) for one in page["variants"]] == [
+        ("S", "20.00", {"USD": "22.00"}), ("M", "20.00", {"USD": "22.00"}), ("L", "25.00", {}),
+    ]  # fmt: skip
+
+
+async def test_a_mended_row_is_added_to_its_product_which_says_that_it_lacks_it(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(
+        tmp_path,
+        "sku,parent,title,category,price,options.size,stock.main",
+        f"{mark}-S,{mark},Shirt,import-{mark},20.00,S,1",
+        f"{mark}-M,{mark},,,dear,M,2",
+        f"{mark}-L,{mark},,,dear,L,3",
+    )
+    outcome = await import_catalogue(shop.core.db, path, [], [])
+    assert (outcome.listed, outcome.incomplete) == (1, {mark: [3, 4]})
+    path.write_text(path.read_text().replace("dear", "18.00", 1))
+    again = await import_catalogue(shop.core.db, path, [], [])
+    assert (again.products, again.listed, again.known, again.incomplete) == (0, 1, 1, {mark: [4]})
+    found = await shop.sql("SELECT id, price FROM products WHERE sku = %s", mark)
+    page = (await shop.client.get(f"/api/v1/products/{found[0][0]}")).json()
+    assert [(one["sku"][-1], one["price"], one["available"]) for one in page["variants"]] == [
+        ("S", "20.00", 1), ("M", "18.00", 2),
+    ]  # fmt: skip
+    assert str(found[0][1]) == "18.0000"
+    assert page["options"] == [{"name": "size", "values": ["S", "M"]}]
+
+
+async def test_a_product_that_cannot_take_a_variant_says_why(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    head = "sku,parent,title,category,price,currency,options.size"
+    path = lines(
+        tmp_path, head, f"{mark}-1,{mark}-a,Shirt,import-{mark},9.00,EUR,S", f"{mark}-b,,Pan,import-{mark},9.00,EUR,"
+    )
+    await import_catalogue(shop.core.db, path, [], [])
+    more = lines(
+        tmp_path,
+        head,
+        f"{mark}-2,{mark}-a,Shirt,import-{mark},9.00,EUR,S",
+        f"{mark}-3,{mark}-a,,,9.00,,M",
+        f"{mark}-4,{mark}-b,Pan,import-{mark},9.00,EUR,M",
+    )
+    outcome = await import_catalogue(shop.core.db, more, [], [])
+    already = "is listed already, and"
+    assert (outcome.listed, outcome.known) == (1, 0)
+    assert outcome.bad == [
+        (
+            2,
+            f"parent: {mark}-a {already} {mark}-2 cannot be added: {mark}-2: another variant chooses the same.",
+        ),
+        (
+            4,
+            f"parent: {mark}-b {already} {mark}-4 cannot be added: It is sold itself: its stock and orders are its own. "
+            "List a product with variants instead.",
+        ),
+    ]
+    in_dollars = lines(tmp_path, head, f"{mark}-5,{mark}-a,Shirt,import-{mark},9.00,USD,L")
+    outcome = await import_catalogue(shop.core.db, in_dollars, [], [])
+    assert [reason.rpartition("added: ")[2] for _, reason in outcome.bad] == ["Its prices are in EUR, and not in USD."]
+
+
+async def test_rows_behind_a_bad_first_one_say_that_it_is_bad(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(
+        tmp_path,
+        "sku,parent,title,category,price,options.size",
+        f"{mark}-S,{mark},Shirt,import-{mark},dear,S",
+        f"{mark}-M,{mark},,import-{mark},20.00,M",
+    )
+    outcome = await import_catalogue(shop.core.db, path, [], [])
+    assert (outcome.listed, outcome.incomplete) == (0, {})
+    assert outcome.bad[1] == (3, f"title: is missing; the first row of {mark}, line 2, is bad")
 
 
 async def test_a_row_with_too_many_cells_is_bad_and_not_the_file(shop: Any, tmp_path: Path) -> None:
