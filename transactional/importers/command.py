@@ -77,6 +77,8 @@ def catalogue(
         said = lambda line: console.print(f"[dim]{line}[/dim]")  # noqa: E731
         return await import_catalogue(db, file, [*columns, *(mapped or [])], [*values, *(fixed or [])], said)
 
+    if report is not None:
+        check_writable(report)
     try:
         columns, values = read_mapping_file(mapping) if mapping else ([], [])
         outcome = with_database(console, run)
@@ -100,6 +102,17 @@ def catalogue(
         f"{outcome.rows:,} rows: {outcome.listed:,} listed as {outcome.products:,} products, {outcome.known:,} known before, "
         f"{len(outcome.bad):,} bad, in {time.monotonic() - started:.0f} s."
     )
+    if outcome.rows and not outcome.listed and not outcome.known:
+        raise typer.Exit(1)
+
+
+def check_writable(report: Path) -> None:
+    """Told before the import, which may take minutes. A report that is there already stays until there is another."""
+    try:
+        report.open("a").close()
+    except OSError as error:
+        console.print(f"[red]{escape(str(report))} cannot be written: {error.strerror}[/red]", soft_wrap=True)
+        raise typer.Exit(1) from error
 
 
 def show(summary: dict[str, Any]) -> None:

@@ -320,6 +320,26 @@ def test_the_command_lists_what_is_good_and_reports_the_rest(database_url: str, 
     assert found[1][1:] == ("Norrland", "EUR", "Light.", {"material": "linen"})
 
 
+def test_the_command_fails_where_every_row_is_bad(database_url: str, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(tmp_path, "sku,title,category,price", f"{mark}-1,Pan,import-{mark},dear", f"{mark}-2,,pans,1.00")
+    result = CliRunner().invoke(app, ["catalogue", str(path)])
+    assert (result.exit_code, "2 rows: 0 listed" in " ".join(result.output.split())) == (1, True)
+    path.write_text(path.read_text().replace("dear", "1.00"))
+    assert [CliRunner().invoke(app, ["catalogue", str(path)]).exit_code for _ in "12"] == [0, 0]
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_import(database_url: str, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(tmp_path, "sku,title,category,price", f"{mark},Pan,import-{mark},1.00")
+    report = tmp_path / "nowhere" / "bad.csv"
+    result = CliRunner().invoke(app, ["catalogue", str(path), "--report", str(report)])
+    assert result.exit_code == 1
+    assert result.output.strip() == f"{report} cannot be written: No such file or directory"
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT FROM products WHERE sku = %s", [mark]).fetchall() == []
+
+
 @pytest.mark.parametrize(
     ("written", "said"),
     [
