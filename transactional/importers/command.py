@@ -61,15 +61,16 @@ def catalogue(
     ] = None,
     fixed: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE for all rows.")] = None,
     mapping: Annotated[
-        Path | None, typer.Option(help="TOML of [columns] and [values].", exists=True, dir_okay=False)
+        Path | None, typer.Option(help=r"TOML of \[columns] and \[values].", exists=True, dir_okay=False)
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the bad rows there, as CSV of line and reason.")] = None,
 ) -> None:
-    """Import products: sku, title, category and price, and what else a product has, such as attributes.colour or
+    r"""Import products: sku, title, category and price, and what else a product has, such as attributes.colour or
     stock.main. Rows that name the same parent become variants of one product, by columns such as options.size.
 
-    --mapping is a TOML file of [columns] (field = "column") and [values] (field = "value"); --map and --set say more. Bad
-    rows are told with their line and the reason, good ones kept. What is listed already is left as it is.
+    --mapping is a TOML file of \[columns] (field = "column") and \[values] (field = "value"); --map and --set say more.
+
+    Bad rows are told with their line and the reason, good ones kept. What is listed already is left as it is.
     """
     started = time.monotonic()
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from lakefront.cli.main import app as lakefront
 from lakefront.ids import new_id
 from transactional.importers.catalogue import import_catalogue
 from transactional.importers.catalogue_rows import BadFile
@@ -318,6 +319,17 @@ def test_the_command_lists_what_is_good_and_reports_the_rest(database_url: str, 
         ).fetchall()
     assert [row[0] for row in found] == ["Shirt", "Shirt (M)", "Shirt (XL)"]
     assert found[1][1:] == ("Norrland", "EUR", "Light.", {"material": "linen"})
+
+
+def test_the_help_names_the_tables_of_a_mapping_file() -> None:
+    result = CliRunner().invoke(app, ["catalogue", "--help"], env={"COLUMNS": "200"})
+    assert 'a TOML file of [columns] (field = "column") and [values] (field = "value")' in result.output
+    assert "TOML of [columns] and [values]." in result.output
+
+
+def test_the_list_of_commands_says_that_catalogues_can_be_imported() -> None:
+    result = CliRunner().invoke(lakefront, ["--help"], env={"COLUMNS": "200"})
+    assert "Take over a catalogue file, or a real order log." in result.output
 
 
 def test_the_command_fails_where_every_row_is_bad(database_url: str, tmp_path: Path) -> None:
