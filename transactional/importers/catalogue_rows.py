@@ -6,6 +6,8 @@ is the parent's and that chooses nothing describes the product alone. What diffe
 
 from __future__ import annotations
 
+import html
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +22,9 @@ from transactional.platform.errors import field_errors
 NESTED = ("attributes", "prices", "stock", "dimensions_mm", "translations", "options")
 """Fields that hold others, named with a dot: attributes.colour, prices.EUR, stock.main, translations.de.title, options.size."""
 FIELDS = frozenset(NewProduct.model_fields) - {"variants"} | {"parent", "options"}
+_FOR_PEOPLE = ("title", "description", "brand", "attributes", "translations", "options")
+"""Fields in which HTML's entities are written out: Apple&#xAE; is Apple®."""
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _OF_THE_PRODUCT = ("title", "category", "currency")
 _OF_THE_PRICE = ("price", "prices")
 """What a variant's row need not repeat."""
@@ -183,6 +188,10 @@ def _text(cell: Any) -> str:
 
 def _put(found: dict[str, Any], name: str, text: str) -> None:
     *path, last = name.split(".")
+    if (path or [last])[0] in _FOR_PEOPLE:
+        text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text).strip()
+        if not text:
+            return
     inner = found
     for part in path:
         inner = inner.setdefault(part, {})

@@ -85,6 +85,33 @@ async def test_the_first_filled_column_counts(shop: Any, tmp_path: Path) -> None
     assert found == [("Short.", ["new", "sale"]), ("Long.", ["new", "sale"])]
 
 
+async def test_entities_of_html_are_written_out(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(
+        tmp_path,
+        "sku,title,description,brand,attributes.fits,category,price,parent,options.size",
+        f"{mark}-1,Apple&#xAE; &#8211; 13&quot; &amp; more,A&nbsp;B &lt;b&gt;,R&D &Co&copy=2,&frac12;,import-{mark},1.00,,",
+        f"{mark}-2,Shirt,,&nbsp;,,import-{mark},1.00,{mark}-3,S&#47;M",
+    )
+    outcome = await import_catalogue(shop.core.db, path, [], [])
+    assert (outcome.listed, outcome.bad) == (2, [])
+    found = await shop.sql(
+        "SELECT title, description, brand, attributes FROM products WHERE sku LIKE %s ORDER BY sku", f"{mark}%"
+    )
+    assert found == [
+        ('Apple® \u2013 13" & more', "A\xa0B <b>", "R&D &Co&copy=2", {"fits": "½"}),
+        ("Shirt (S/M)", "", None, {}),
+        ("Shirt", "", None, {}),
+    ]
+
+
+async def test_a_reason_without_a_field_stands_by_itself(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(tmp_path, "sku,title,category,price", f"{mark},Pan,import-{mark},1.005")
+    outcome = await import_catalogue(shop.core.db, path, [], [])
+    assert outcome.bad == [(2, "the price 1.005 has more decimals than USD has")]
+
+
 @pytest.mark.parametrize(
     ("mapped", "fixed", "said"),
     [
