@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from uuid import UUID
 
 import pyarrow as pa
@@ -32,6 +32,7 @@ from transactional.platform.query import value
 
 BATCH = 1_000
 LARGEST_CELL = 1_000_000
+DELIMITERS = ",;\t|"
 ACTOR = "import"
 Said = Callable[[str], None]
 
@@ -51,15 +52,19 @@ class Outcome:
     """Products that are listed without some of their rows, which are bad: their lines."""
 
 
-def read_rows(path: Path) -> tuple[list[str], Iterator[tuple[int, dict[str, Any] | BadRow]]]:
+def read_rows(
+    path: Path, delimiter: str | None = None
+) -> tuple[list[str], Iterator[tuple[int, dict[str, Any] | BadRow]]]:
     """Names of the columns, and the rows with the lines that they begin in. Raises BadFile."""
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise BadFile(f"--delimiter is one character between two cells, such as ';' or TAB, and not {delimiter!r}")
     if path.suffix not in (".csv", ".parquet"):
         raise BadFile(f"{path.name}: a catalogue is a .csv or a .parquet file")
     try:
         if path.suffix == ".parquet":
             file = pq.ParquetFile(path)
             return list(file.schema_arrow.names), _parquet_rows(file)
-        lines = _csv_rows(path)
+        lines = _csv_rows(path, delimiter)
         return next(lines)[1], lines
     except (OSError, pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
         raise BadFile(f"{path.name} cannot be read: {error}") from error
@@ -73,11 +78,13 @@ def _parquet_rows(file: pq.ParquetFile) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, row
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
+def _csv_rows(path: Path, delimiter: str | None) -> Iterator[tuple[int, Any]]:
     """The header's names, then the rows; one that has not a cell for each name is bad, not the file."""
     csv.field_size_limit(LARGEST_CELL)
     with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
+        if delimiter is None:
+            delimiter = _delimiter_of(file)
+        reader = csv.reader(file, delimiter=delimiter)
         names = next(reader, [])
         if len(set(names)) < len(names) or not names:
             raise csv.Error("its first line does not name the columns, each once")
@@ -91,11 +98,26 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
             begins = reader.line_num + 1
 
 
+def _delimiter_of(file: TextIO) -> str:
+    """That which makes the most names of the header: a comma where several do."""
+    names: dict[str, int] = {}
+    for delimiter in DELIMITERS:
+        file.seek(0)
+        names[delimiter] = len(next(csv.reader(file, delimiter=delimiter), []))
+    file.seek(0)
+    return max(DELIMITERS, key=names.__getitem__)
+
+
 async def import_catalogue(
-    db: Database, path: Path, mapped: Sequence[str], fixed: Sequence[str], said: Said = lambda _: None
+    db: Database,
+    path: Path,
+    mapped: Sequence[str],
+    fixed: Sequence[str],
+    said: Said = lambda _: None,
+    delimiter: str | None = None,
 ) -> Outcome:
     """Take over a file. Raises BadFile, before anything is changed where its mapping is at fault."""
-    columns, lines = read_rows(path)
+    columns, lines = read_rows(path, delimiter)
     rows = Rows(read_mapping(mapped, fixed, columns))
     outcome = Outcome()
     async with db.connection() as connection:

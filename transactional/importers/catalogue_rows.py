@@ -121,15 +121,22 @@ def read_mapping(mapped: Sequence[str], fixed: Sequence[str], columns: Sequence[
     for name, source in map(_pair, mapped):
         found[name] = source.split("|")
         if missing := [one for one in found[name] if one not in columns]:
-            raise BadFile(f"the file has no column {', '.join(missing)}; it has {', '.join(columns)}")
+            raise BadFile(f"the file has no column {', '.join(missing)}; it has {', '.join(columns)}{_one(columns)}")
     values = dict(map(_pair, fixed))
     for required in ("sku", "title", "category", "price"):
         if required not in found and required not in values:
-            raise BadFile(f"no column is mapped to {required}: use --map {required}=COLUMN or --set {required}=VALUE")
+            raise BadFile(
+                f"no column is mapped to {required}: use --map {required}=COLUMN or --set {required}=VALUE{_one(columns)}"
+            )
     options = any(name.startswith("options.") for name in (*found, *values))
     if options != ("parent" in found):
         raise BadFile("variants need both: a column for parent, and for what they differ in, such as options.size")
     return FieldMapping({name: sources for name, sources in found.items() if name not in values}, values)
+
+
+def _one(columns: Sequence[str]) -> str:
+    """Where the delimiter may be another than was thought."""
+    return "; the file has one column only: is --delimiter another?" if len(columns) == 1 else ""
 
 
 def read_mapping_file(path: Path) -> tuple[list[str], list[str]]:

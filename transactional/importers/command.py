@@ -63,6 +63,10 @@ def catalogue(
     mapping: Annotated[
         Path | None, typer.Option(help=r"TOML of \[columns] and \[values].", exists=True, dir_okay=False)
     ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(help="What stands between cells of a CSV file, or TAB; else its header tells: , ; tab or |."),
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the bad rows there, as CSV of line and reason.")] = None,
 ) -> None:
     r"""Import products: sku, title, category and price, and what else a product has, such as attributes.colour or
@@ -76,7 +80,8 @@ def catalogue(
 
     async def run(db: Database) -> Outcome:
         said = lambda line: console.print(f"[dim]{line}[/dim]")  # noqa: E731
-        return await import_catalogue(db, file, [*columns, *(mapped or [])], [*values, *(fixed or [])], said)
+        between = "\t" if delimiter in ("TAB", "tab", r"\t") else delimiter
+        return await import_catalogue(db, file, [*columns, *(mapped or [])], [*values, *(fixed or [])], said, between)
 
     if report is not None:
         check_writable(report)

@@ -105,6 +105,33 @@ async def test_entities_of_html_are_written_out(shop: Any, tmp_path: Path) -> No
     ]
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+async def test_the_header_shows_the_delimiter(shop: Any, tmp_path: Path, delimiter: str) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(
+        tmp_path,
+        delimiter.join(("sku", '"title, in short"', "category", "price")),
+        delimiter.join((mark, "Pan, large", f"import-{mark}", "1.00")),
+    )
+    outcome = await import_catalogue(shop.core.db, path, ["title=title, in short"], [])
+    assert (outcome.listed, outcome.bad) == (1, [])
+    assert await shop.sql("SELECT title FROM products WHERE sku = %s", mark) == [("Pan, large",)]
+
+
+def test_a_delimiter_can_be_said(database_url: str, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(tmp_path, "sku:title:category:price", f"{mark}:Pan:import-{mark}:1.00")
+    hint = CliRunner().invoke(app, ["catalogue", str(path)])
+    assert (hint.exit_code, "one column only: is --delimiter another?" in hint.output) == (1, True)
+    wrong = CliRunner().invoke(app, ["catalogue", str(path), "--delimiter", "::"])
+    assert (wrong.exit_code, "--delimiter is one character" in wrong.output) == (1, True)
+    said = CliRunner().invoke(app, ["catalogue", str(path), "--delimiter", ":"])
+    assert (said.exit_code, "1 rows: 1 listed" in said.output) == (0, True)
+    path.write_text(path.read_text().replace(":", "\t").replace(mark, f"{mark}-2"))
+    tabs = CliRunner().invoke(app, ["catalogue", str(path), "--delimiter", "TAB"])
+    assert (tabs.exit_code, "1 rows: 1 listed" in tabs.output) == (0, True)
+
+
 async def test_a_reason_without_a_field_stands_by_itself(shop: Any, tmp_path: Path) -> None:
     mark = new_id().hex[-10:]
     path = lines(tmp_path, "sku,title,category,price", f"{mark},Pan,import-{mark},1.005")
