@@ -127,7 +127,7 @@ class Suggestion(BaseModel):
     """What the shopper may be about to type."""
 
     text: str
-    products: int
+    products: Annotated[int, Field(description="So many does a search for the text find.")]
 
 
 class Suggestions(BaseModel):

@@ -160,7 +160,7 @@ async def find_products(core: Core, request: SearchRequest) -> Rendered:
 
 
 async def suggest(core: Core, prefix: str, limit: int) -> Rendered:
-    """What a text may go on to, as bytes. Kept for hours, but not beyond a growth of the shop by a thirtieth."""
+    """What a text may go on to, as bytes. Kept for minutes, but not beyond a growth of the shop by a thirtieth."""
     search = search_of(core)
     snapshot = _snapshot(search)
     text = normalised(prefix, "prefix")

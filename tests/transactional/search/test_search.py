@@ -14,6 +14,8 @@ import httpx
 
 from transactional.platform.cursors import encode_cursor
 from transactional.search import service
+from transactional.search.building import put_products
+from transactional.search.index import Generation, Progress
 from transactional.search.schemas import SearchResults
 
 
@@ -250,6 +252,27 @@ async def test_suggestions_complete_the_last_word_by_how_many_products_have_it(c
     assert await suggested("sto") == [("stool", 2), ("stove", 1)]
     assert await suggested("Camping ST") == [("camping stool", 1), ("camping stove", 1)]
     assert await suggested("xyz") == []
+
+
+async def test_a_suggestion_says_how_many_a_search_for_it_finds(
+    client, find, house, index, create_product, shop
+) -> None:
+    made = [await create_product(title=title) for title in ("Sketchbook", "Sketchbook", "Sketch", "Skeleton", "Skein")]
+    await create_product(title="Pencil", description="For sketchbooks.")
+    await index()
+    await shop.sql("UPDATE products SET status = 'inactive' WHERE id = %s", made[4]["product_id"])
+    generation = Generation.open(house.folder.path(house.folder.current()))
+    for _ in range(3):  # what is put anew leaves the former document to the next merge
+        await put_products(generation, house.core.db, [each["product_id"] for each in made])
+        generation.commit(Progress())
+    generation.close()
+    await service.search_of(house.core).reader.look()
+    answer = await client.get("/api/v1/search/suggestions", params={"prefix": "ske"})
+    suggested = {each["text"]: each["products"] for each in answer.json()["suggestions"]}
+    assert suggested == {"sketchbook": 3, "sketch": 1, "skeleton": 1}
+    assert list(suggested) == ["sketchbook", "sketch", "skeleton"]
+    for text, products in suggested.items():
+        assert (await find(text))["count"] == products, text
 
 
 async def test_a_search_by_body_finds_the_same(client, find, index, create_product) -> None:
