@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -146,14 +147,15 @@ async def find_products(core: Core, request: SearchRequest) -> Rendered:
     snapshot = _snapshot(search)
     text = normalised(request.q, "q")
     filters = filters_of(request)
-    offset = _offset(request, snapshot.generation)
+    search_key = _digest(text, filters, request.sort)
+    offset = _offset(request, snapshot.generation, search_key)
     page = Page(request.sort, offset, min(request.limit, DEEPEST - offset))
 
     async def render() -> bytes:
         found, facets = await search.find(snapshot, text, filters, page)
         end = offset + page.limit
         has_more = end < min(found.count, DEEPEST)
-        return _body(found, facets, encode_cursor(snapshot.generation, str(end)) if has_more else None)
+        return _body(found, facets, encode_cursor(snapshot.generation, search_key, str(end)) if has_more else None)
 
     with _without_index():
         return await results.get((snapshot.generation, text, filters, page), render)
@@ -187,14 +189,19 @@ def _without_index() -> Iterator[None]:
         raise search_unavailable() from None
 
 
-def _offset(request: SearchRequest, generation: str) -> int:
+def _digest(text: str, filters: Filters, sort: Sort) -> str:
+    """What cursors of a search have in common: they hold a place, which in another search is another product's."""
+    return blake2b(repr((text, filters, sort)).encode(), digest_size=6).hexdigest()
+
+
+def _offset(request: SearchRequest, generation: str, search_key: str) -> int:
     if request.cursor is None:
         offset = (request.page - 1) * request.limit
         if offset >= DEEPEST:
             raise too_deep()
         return offset
-    of_generation, place = decode_cursor(request.cursor, 2)
-    if not (place.isascii() and place.isdigit() and 0 < int(place) < DEEPEST):
+    of_generation, of_search, place = decode_cursor(request.cursor, 3)
+    if of_search != search_key or not (place.isascii() and place.isdigit() and 0 < int(place) < DEEPEST):
         raise invalid_cursor()
     if of_generation != generation:
         raise cursor_expired()

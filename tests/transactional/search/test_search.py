@@ -12,7 +12,7 @@ from urllib.parse import quote_from_bytes
 
 import httpx
 
-from transactional.platform.cursors import encode_cursor
+from transactional.platform.cursors import decode_cursor, encode_cursor
 from transactional.search import service
 from transactional.search.building import put_products
 from transactional.search.index import Generation, Progress
@@ -185,6 +185,7 @@ async def test_pages_follow_each_other_and_end(find, index, create_product) -> N
 
 async def test_cursors_of_another_index_and_pages_too_deep_are_told_apart(client, index, create_product) -> None:
     await create_product(title="Pencil")
+    await create_product(title="Pencil")
     name = await index()
 
     async def refused(**parameters: Any) -> str:
@@ -192,14 +193,29 @@ async def test_cursors_of_another_index_and_pages_too_deep_are_told_apart(client
         assert answer.status_code == 422, answer.text
         return answer.json()["code"]
 
-    assert await refused(cursor=encode_cursor("v2-gone", "20")) == "cursor_expired"
-    for wrong in (encode_cursor(name, "-1"), encode_cursor(name, "1000"), encode_cursor(name, "²"), "%%%", "x"):
+    first = await client.get("/api/v1/search", params={"q": "pencil", "limit": 1})
+    own, key, place = decode_cursor(first.json()["next_cursor"], 3)
+    assert (own, place) == (name, "1")
+    assert await refused(cursor=encode_cursor("v2-gone", key, "20")) == "cursor_expired"
+    places = (encode_cursor(name, key, place) for place in ("-1", "1000", "²"))
+    for wrong in (*places, encode_cursor(name, "1"), "%%%", "x"):
         assert await refused(cursor=wrong) == "invalid_cursor", wrong
     assert await refused(page=51, limit=20) == "too_deep"
     assert await refused(price_min="5", price_max="4") == "invalid_request"
     assert await refused(unknown="1") == "invalid_request"
     answer = await client.get("/api/v1/search", params={"q": "?!"})
     assert (answer.status_code, answer.json()["title"]) == (422, "q has no word to look for")
+
+
+async def test_a_cursor_belongs_to_its_search(client, find, index, create_product) -> None:
+    for title in ("DVD", "DVD", "CD", "CD"):
+        await create_product(title=title, category="home/media")
+    await index()
+    cursor = (await find("dvd", limit=1, in_stock=False))["next_cursor"]
+    assert titles(await find("DVD!", limit=1, cursor=cursor)) == ["DVD"]
+    for other in ({"q": "cd"}, {"q": "dvd", "sort": "newest"}, {"q": "dvd", "category": "home"}):
+        answer = await client.get("/api/v1/search", params={**other, "limit": 1, "cursor": cursor})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor"), other
 
 
 async def test_operators_and_markup_in_a_query_are_words_and_nothing_else(find, index, create_product) -> None:
