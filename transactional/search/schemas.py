@@ -33,7 +33,9 @@ class SearchRequest(BaseModel):
     )
 
     q: QueryText
-    category: CategoryPath | None = None
+    category: Annotated[CategoryPath, Field(description="Path of a category; those below it are included.")] | None = (
+        None
+    )
     brand: Annotated[list[Brand], Field(max_length=MOST_ASKED)] = Field(
         default_factory=list, description="One of these."
     )

@@ -17,6 +17,7 @@ import orjson
 import structlog
 
 from lakefront.money import money_text
+from transactional.catalogue import service as catalogue
 from transactional.platform.cache import Rendered, RenderedCache
 from transactional.platform.core import Core
 from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
@@ -142,7 +143,8 @@ def normalised(text: str, field: str) -> str:
 
 
 async def find_products(core: Core, request: SearchRequest) -> Rendered:
-    """A page of results, as bytes. Raises Problem 422 for cursors that lead nowhere, 503 while there is no index."""
+    """A page of results, as bytes. Raises Problem 404 for a category that there is not, 422 for cursors that lead
+    nowhere, 503 while there is no index."""
     search = search_of(core)
     snapshot = _snapshot(search)
     text = normalised(request.q, "q")
@@ -153,6 +155,9 @@ async def find_products(core: Core, request: SearchRequest) -> Rendered:
 
     async def render() -> bytes:
         found, facets = await search.find(snapshot, text, filters, page)
+        if filters.category is not None and not found.hits and not found.count:
+            async with core.db.connection() as connection:
+                await catalogue.check_category(connection, filters.category)
         end = offset + page.limit
         has_more = end < min(found.count, DEEPEST)
         return _body(found, facets, encode_cursor(snapshot.generation, search_key, str(end)) if has_more else None)

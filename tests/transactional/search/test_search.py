@@ -207,6 +207,27 @@ async def test_cursors_of_another_index_and_pages_too_deep_are_told_apart(client
     assert (answer.status_code, answer.json()["title"]) == (422, "q has no word to look for")
 
 
+async def test_a_category_that_there_is_not_is_told_from_one_without_results(
+    client, find, index, shop, create_product
+) -> None:
+    await create_product(title="Pencil", category="office/pens")
+    ink = await create_product(title="Ink", category="office/ink")
+    await shop.sql("UPDATE products SET status = 'inactive' WHERE id = %s", ink["product_id"])
+    await index()
+    empty = await find("pencil", category="office/ink")
+    assert (empty["items"], empty["count"]) == ([], 0)
+    asked = {"q": "pencil", "category": "nope"}
+    for answer in (
+        await client.get("/api/v1/search", params=asked),
+        await client.post("/api/v1/products/search", json=asked),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (404, "category_not_found")
+    parameters = (await client.get("/openapi.json")).json()["paths"]["/api/v1/search"]["get"]["parameters"]
+    described = next(str(one) for one in parameters if one["name"] == "category")
+    assert "those below it are included" in described
+    assert "created" not in described
+
+
 async def test_a_cursor_belongs_to_its_search(client, find, index, create_product) -> None:
     for title in ("DVD", "DVD", "CD", "CD"):
         await create_product(title=title, category="home/media")
