@@ -228,6 +228,17 @@ async def test_a_category_that_there_is_not_is_told_from_one_without_results(
     assert "created" not in described
 
 
+async def test_titles_are_shown_in_the_language_that_is_asked_for(find, index, create_product) -> None:
+    await create_product(title="Linen shirt", translations={"de": {"title": "Leinenhemd <neu>"}})
+    await index()
+    found = await find("leinenhemd", language="de")
+    SearchResults.model_validate(found)
+    assert titles(found) == ["Leinenhemd <neu>"]
+    assert found["items"][0]["highlights"]["title"] == "Leinenhemd &lt;neu&gt;"
+    for parameters in ({}, {"language": "fr"}):
+        assert titles(await find("leinenhemd", **parameters)) == ["Linen shirt"], parameters
+
+
 async def test_a_cursor_belongs_to_its_search(client, find, index, create_product) -> None:
     for title in ("DVD", "DVD", "CD", "CD"):
         await create_product(title=title, category="home/media")
