@@ -36,7 +36,7 @@ COMMANDS = {
     "logs": Entry("lakefront.cli.machine:logs", RUN, "Show what processes say."),
     "restart": Entry("lakefront.cli.machine:restart", RUN, "Restart one process."),
     "doctor": Entry("lakefront.cli.doctor:doctor", RUN, "Say what this machine lacks and how to get it."),
-    "import": Entry("transactional.importers.command:app", FILL, "Take over a real order log."),
+    "import": Entry("transactional.importers.command:app", FILL, "Take over a catalogue file, or a real order log."),
     "tariffs": Entry(
         "transactional.tariffs.command:app", FILL, "Load exchange rates, taxes, duties and shipping costs."
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +19,10 @@ from transactional.catalogue.schemas import MOST_VARIANTS, NewProduct, NewVarian
 from transactional.platform.audit import note
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
+from transactional.platform.database import Connection
 from transactional.platform.errors import Problem, field_errors
 from transactional.platform.query import Row, jsonb
-from transactional.sellers.access import editor
+from transactional.sellers.access import Editor, editor
 
 
 async def add_variants(core: Core, product_id: UUID, new: Sequence[NewVariant], caller: Caller) -> dict[str, Any]:
@@ -32,24 +34,40 @@ async def add_variants(core: Core, product_id: UUID, new: Sequence[NewVariant], 
         who = await editor(connection, caller)
         if who.seller is not None:
             await service.check_existing(connection, (), set().union(*(one.stock for one in new)))
-        family = await lock_family(connection, product_id)
-        product, *variants = family  # the one without a parent comes first
-        who.check(product_id, product["seller"])
-        _check(product, variants, product_id, new)
-        rows = _listings(product, new)
-        await service.check_attributes(connection, rows)
-        await service.add_rows(connection, rows, {product["category"]: product["category_id"]}, actor, now)
-        described = [
-            *(one["attributes"] | one["options"] for one in variants if one["own_status"] == product["own_status"]),
-            *(one.attributes | one.options for one in rows),
-        ]
-        facets = facets_of([product["attributes"], *described])
-        shown = {"product_id": product_id, "facets": jsonb(facets), "now": now}
-        await connection.execute(changing_store.SHOW_VARIANTS, shown)
-        await tell_of(connection, [product_id], now)
-        await note(connection, actor, "variants_added", product_id, skus=[one.sku for one in new])
+        await add_to_family(connection, product_id, new, actor, now, who)
     service.forget_product(product_id)
     return await listing_of(core, product_id, caller)
+
+
+async def add_to_family(
+    connection: Connection,
+    product_id: UUID,
+    new: Sequence[NewVariant],
+    actor: str,
+    now: datetime,
+    who: Editor | None = None,
+    currency: str | None = None,
+) -> None:
+    """As ``add_variants``, in the caller's transaction; prices are in ``currency``, where that is said."""
+    family = await lock_family(connection, product_id)
+    product, *variants = family  # the one without a parent comes first
+    if who is not None:
+        who.check(product_id, product["seller"])
+    _check(product, variants, product_id, new)
+    if currency not in (None, product["currency"]):
+        raise NoMoreVariants(f"Its prices are in {product['currency']}, and not in {currency}.")
+    rows = _listings(product, new)
+    await service.check_attributes(connection, rows)
+    await service.add_rows(connection, rows, {product["category"]: product["category_id"]}, actor, now)
+    described = [
+        *(one["attributes"] | one["options"] for one in variants if one["own_status"] == product["own_status"]),
+        *(one.attributes | one.options for one in rows),
+    ]
+    facets = facets_of([product["attributes"], *described])
+    shown = {"product_id": product_id, "facets": jsonb(facets), "now": now}
+    await connection.execute(changing_store.SHOW_VARIANTS, shown)
+    await tell_of(connection, [product_id], now)
+    await note(connection, actor, "variants_added", product_id, skus=[one.sku for one in new])
 
 
 def _check(product: Row, variants: Sequence[Row], product_id: UUID, new: Sequence[NewVariant]) -> None:

@@ -143,17 +143,18 @@ async def _render_list(core: Core, query: ListQuery) -> bytes:
         assert row is not None  # an aggregate has a row
         items, last_id, last_key = row
         if items == "[]":
-            await _check_category(connection, query.filter)
+            await check_category(connection, query.filter.category)
     cursor = None if last_id is None else encode_cursor(query.sort, last_id, str(last_key))
     return b'{"items":%s,"next_cursor":%s}' % (items.encode(), orjson.dumps(cursor))
 
 
-async def _check_category(connection: Connection, chosen: Filter) -> None:
-    if chosen.category is None:
+async def check_category(connection: Connection, path: str | None) -> None:
+    """For who has found nothing in a category. Raises Problem 404."""
+    if path is None:
         return
-    found = await connection.execute(store.CATEGORY_EXISTS, {"path": chosen.category})
+    found = await connection.execute(store.CATEGORY_EXISTS, {"path": path})
     if await found.fetchone() is None:
-        raise Problem(404, "category_not_found", "There is no such category", f"No category is {chosen.category}.")
+        raise Problem(404, "category_not_found", "There is no such category", f"No category is {path}.")
 
 
 def _position(query: ListQuery) -> tuple[UUID | None, Decimal | None]:
@@ -183,7 +184,7 @@ async def product_facets(core: Core, chosen: Filter) -> Rendered:
             assert row is not None  # an aggregate has a row
             text = str(row[0])
             if text.startswith('{"products" : 0,'):
-                await _check_category(connection, chosen)
+                await check_category(connection, chosen.category)
         return text.encode()
 
     return await facets.get(chosen, render)
@@ -282,9 +283,9 @@ async def add_rows(
     await inventory.receive(connection, receipts, now)
 
 
-async def known_skus(connection: Connection, skus: Sequence[str]) -> set[str]:
-    """Those of the SKUs that are listed already."""
-    return {row["sku"] for row in await rows(connection, store.KNOWN_SKUS, {"skus": list(skus)})}
+async def known_skus(connection: Connection, skus: Sequence[str]) -> dict[str, UUID]:
+    """Those of the SKUs that are listed already, with their ids."""
+    return {row["sku"]: row["id"] for row in await rows(connection, store.KNOWN_SKUS, {"skus": list(skus)})}
 
 
 def _listed(family: Sequence[Listing]) -> ListedProduct:

@@ -76,7 +76,7 @@ SELECT json_build_object(
   FROM asked p JOIN categories c ON c.id = p.category_id JOIN products rated ON rated.id = coalesce(p.parent_id, p.id)
 """.replace("{stock}", _STOCK.format(row="v")).replace("{in_carts}", _IN_CARTS.format(row="v"))
 
-KNOWN_SKUS = "SELECT sku FROM products WHERE sku = ANY(%(skus)s)"
+KNOWN_SKUS = "SELECT sku, id FROM products WHERE sku = ANY(%(skus)s)"
 
 PARENTS = "SELECT id, parent_id FROM products WHERE id = ANY(%(ids)s) AND parent_id IS NOT NULL"
 

@@ -6,6 +6,8 @@ is the parent's and that chooses nothing describes the product alone. What diffe
 
 from __future__ import annotations
 
+import html
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +22,11 @@ from transactional.platform.errors import field_errors
 NESTED = ("attributes", "prices", "stock", "dimensions_mm", "translations", "options")
 """Fields that hold others, named with a dot: attributes.colour, prices.EUR, stock.main, translations.de.title, options.size."""
 FIELDS = frozenset(NewProduct.model_fields) - {"variants"} | {"parent", "options"}
+_FOR_PEOPLE = ("title", "description", "brand", "attributes", "translations", "options")
+"""Fields in which HTML's entities are written out: Apple&#xAE; is Apple®."""
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _OF_THE_PRODUCT = ("title", "category", "currency")
+_OF_THE_PRICE = ("price", "prices")
 """What a variant's row need not repeat."""
 
 
@@ -46,6 +52,8 @@ class Candidate:
 
     product: NewProduct
     lines: Mapping[str, int]
+    left_out: Sequence[int] = ()
+    """Lines of its variants that are bad: it is listed without them."""
 
 
 @dataclass(slots=True)
@@ -56,8 +64,11 @@ class Family:
     last_line: int
     head: NewProduct
     """What the first row says."""
+    inherited: Mapping[str, Any]
+    """What of it later rows need not repeat, as it is written."""
     variants: list[NewVariant] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
+    left_out: list[int] = field(default_factory=list)
 
     def add(self, number: int, product: NewProduct, options: Mapping[str, str]) -> None:
         """One variant more. Raises BadRow, ValidationError."""
@@ -88,12 +99,20 @@ class Family:
         self.variants.append(NewVariant.model_validate(variant))
         self.lines[product.sku] = number
 
+    def inherited_by(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """What a later row has from the first one. Prices go together: a row with one of its own has those that it says."""
+        names = _OF_THE_PRODUCT if "price" in fields else (*_OF_THE_PRODUCT, *_OF_THE_PRICE)
+        found = {name: value for name, value in self.inherited.items() if name in names}
+        if "prices" in found:
+            found["prices"] = found["prices"] | fields.get("prices", {})
+        return {name: value for name, value in found.items() if name == "prices" or name not in fields}
+
     def candidate(self) -> Candidate | None:
         """The product with its variants; none where no row was good."""
         if not self.variants:
             return None
         product = self.head.model_copy(update={"sku": self.parent, "stock": {}, "variants": self.variants})
-        return Candidate(product, self.lines)
+        return Candidate(product, self.lines, self.left_out)
 
 
 def read_mapping(mapped: Sequence[str], fixed: Sequence[str], columns: Sequence[str]) -> FieldMapping:
@@ -102,15 +121,22 @@ def read_mapping(mapped: Sequence[str], fixed: Sequence[str], columns: Sequence[
     for name, source in map(_pair, mapped):
         found[name] = source.split("|")
         if missing := [one for one in found[name] if one not in columns]:
-            raise BadFile(f"the file has no column {', '.join(missing)}; it has {', '.join(columns)}")
+            raise BadFile(f"the file has no column {', '.join(missing)}; it has {', '.join(columns)}{_one(columns)}")
     values = dict(map(_pair, fixed))
     for required in ("sku", "title", "category", "price"):
         if required not in found and required not in values:
-            raise BadFile(f"no column is mapped to {required}: use --map {required}=COLUMN or --set {required}=VALUE")
+            raise BadFile(
+                f"no column is mapped to {required}: use --map {required}=COLUMN or --set {required}=VALUE{_one(columns)}"
+            )
     options = any(name.startswith("options.") for name in (*found, *values))
     if options != ("parent" in found):
         raise BadFile("variants need both: a column for parent, and for what they differ in, such as options.size")
     return FieldMapping({name: sources for name, sources in found.items() if name not in values}, values)
+
+
+def _one(columns: Sequence[str]) -> str:
+    """Where the delimiter may be another than was thought."""
+    return "; the file has one column only: is --delimiter another?" if len(columns) == 1 else ""
 
 
 def read_mapping_file(path: Path) -> tuple[list[str], list[str]]:
@@ -169,6 +195,10 @@ def _text(cell: Any) -> str:
 
 def _put(found: dict[str, Any], name: str, text: str) -> None:
     *path, last = name.split(".")
+    if (path or [last])[0] in _FOR_PEOPLE:
+        text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text).strip()
+        if not text:
+            return
     inner = found
     for part in path:
         inner = inner.setdefault(part, {})
@@ -183,6 +213,8 @@ class Rows:
         self._mapping = mapping
         self._seen: dict[str, int] = {}
         self._ended: dict[str, int] = {}
+        self._bad_first: dict[str, int] = {}
+        """The line of the first row of parents of which no row was good yet."""
         self._family: Family | None = None
 
     def take(self, number: int, row: Mapping[str, Any] | BadRow) -> None:
@@ -197,6 +229,20 @@ class Rows:
             self._claim(product.sku, number)
             self.ready.append(Candidate(product, {product.sku: number}))
             return
+        try:
+            self._take_variant(number, parent, options, fields)
+        except (BadRow, ValidationError) as error:
+            if self._family is not None and self._family.parent == parent:
+                self._family.left_out.append(number)
+                raise
+            if parent in self._ended:
+                raise
+            first = self._bad_first.setdefault(parent, number)
+            if first == number:
+                raise
+            raise BadRow(f"{reason_of(error)}; the first row of {parent}, line {first}, is bad") from error
+
+    def _take_variant(self, number: int, parent: str, options: Mapping[str, str], fields: dict[str, Any]) -> None:
         if self._family is None or self._family.parent != parent:
             self.end()
             if parent in self._ended:
@@ -204,17 +250,20 @@ class Rows:
                     f"parent: the rows of {parent} ended in line {self._ended[parent]}; they must stand together"
                 )
         if self._family is not None:
-            inherited = self._family.head.model_dump(include=set(_OF_THE_PRODUCT))
-            self._join(self._family, number, options, inherited | fields)
-        elif fields.get("sku") == parent and not options:
-            head = NewProduct.model_validate({"price": "0"} | fields)  # its variants' rows say what they cost
+            self._join(self._family, number, options, fields | self._family.inherited_by(fields))
+            return
+        inherited = {name: fields[name] for name in (*_OF_THE_PRODUCT, *_OF_THE_PRICE) if name in fields}
+        if fields.get("sku") == parent and not options:
+            head = NewProduct.model_validate({"price": "0"} | fields)  # its variants' rows may say what they cost
             self._claim(head.sku, number)
-            self._family = Family(parent, number, head)
+            self._family = Family(parent, number, head, inherited)
         else:
-            family = Family(parent, number, NewProduct.model_validate(fields))
+            family = Family(parent, number, NewProduct.model_validate(fields), inherited)
             self._join(family, number, options, fields)
             self._claim(parent, number)
             self._family = family
+        if parent in self._bad_first:
+            self._family.left_out.append(self._bad_first[parent])
 
     def end(self) -> None:
         """No row of the product that stood last comes any more."""
@@ -244,4 +293,6 @@ def reason_of(error: BadRow | ValidationError) -> str:
     """Why a row is left out, in words."""
     if isinstance(error, BadRow):
         return str(error)
-    return "; ".join(f"{one['field']}: {one['message']}" for one in field_errors(error.errors()))
+    return "; ".join(
+        f"{one['field']}: {one['message']}" if one["field"] else one["message"] for one in field_errors(error.errors())
+    )

@@ -61,22 +61,30 @@ def catalogue(
     ] = None,
     fixed: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE for all rows.")] = None,
     mapping: Annotated[
-        Path | None, typer.Option(help="TOML of [columns] and [values].", exists=True, dir_okay=False)
+        Path | None, typer.Option(help=r"TOML of \[columns] and \[values].", exists=True, dir_okay=False)
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(help="What stands between cells of a CSV file, or TAB; else its header tells: , ; tab or |."),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the bad rows there, as CSV of line and reason.")] = None,
 ) -> None:
-    """Import products: sku, title, category and price, and what else a product has, such as attributes.colour or
+    r"""Import products: sku, title, category and price, and what else a product has, such as attributes.colour or
     stock.main. Rows that name the same parent become variants of one product, by columns such as options.size.
 
-    --mapping is a TOML file of [columns] (field = "column") and [values] (field = "value"); --map and --set say more. Bad
-    rows are told with their line and the reason, good ones kept. What is listed already is left as it is.
+    --mapping is a TOML file of \[columns] (field = "column") and \[values] (field = "value"); --map and --set say more.
+
+    Bad rows are told with their line and the reason, good ones kept. What is listed already is left as it is.
     """
     started = time.monotonic()
 
     async def run(db: Database) -> Outcome:
         said = lambda line: console.print(f"[dim]{line}[/dim]")  # noqa: E731
-        return await import_catalogue(db, file, [*columns, *(mapped or [])], [*values, *(fixed or [])], said)
+        between = "\t" if delimiter in ("TAB", "tab", r"\t") else delimiter
+        return await import_catalogue(db, file, [*columns, *(mapped or [])], [*values, *(fixed or [])], said, between)
 
+    if report is not None:
+        check_writable(report)
     try:
         columns, values = read_mapping_file(mapping) if mapping else ([], [])
         outcome = with_database(console, run)
@@ -87,6 +95,12 @@ def catalogue(
         console.print(f"line {number}: {escape(reason)}", soft_wrap=True)
     if len(outcome.bad) > SHOWN:
         console.print(f"… and {len(outcome.bad) - SHOWN:,} more bad rows; --report writes all.")
+    for sku, left_out in list(outcome.incomplete.items())[:SHOWN]:
+        console.print(
+            f"{escape(sku)} is listed without line{'s' if len(left_out) > 1 else ''} {', '.join(map(str, left_out))}: "
+            "mend the file and import it again, and what is missing is added.",
+            soft_wrap=True,
+        )
     if report is not None:
         with report.open("w", newline="") as target:
             csv.writer(target).writerows([("line", "reason"), *outcome.bad])
@@ -94,6 +108,17 @@ def catalogue(
         f"{outcome.rows:,} rows: {outcome.listed:,} listed as {outcome.products:,} products, {outcome.known:,} known before, "
         f"{len(outcome.bad):,} bad, in {time.monotonic() - started:.0f} s."
     )
+    if outcome.rows and not outcome.listed and not outcome.known:
+        raise typer.Exit(1)
+
+
+def check_writable(report: Path) -> None:
+    """Told before the import, which may take minutes. A report that is there already stays until there is another."""
+    try:
+        report.open("a").close()
+    except OSError as error:
+        console.print(f"[red]{escape(str(report))} cannot be written: {error.strerror}[/red]", soft_wrap=True)
+        raise typer.Exit(1) from error
 
 
 def show(summary: dict[str, Any]) -> None:

@@ -16,12 +16,12 @@ from transactional.search.schemas import QueryText, SearchRequest, SearchResults
 router = APIRouter(tags=["search"])
 
 
-@router.get("/search", summary="Search products", response_model=SearchResults, responses=responses(422))
+@router.get("/search", summary="Search products", response_model=SearchResults, responses=responses(404, 422))
 async def search(request: Request, core: CoreDep, asked: Annotated[SearchRequest, Query()]) -> Response:
     """Products that have all words, the most relevant first; what sells and can be bought ranks higher.
 
     Where too few have them, misspelt words are corrected; where none has, some of the words are looked for, and then
-    popular products are shown: `match` says which. Results end with the 1,000th.
+    popular products of the same filters are shown: `match` says which. Results end with the 1,000th.
     """
     return rendered_response(request, await service.find_products(core, asked))
 
@@ -46,7 +46,7 @@ async def suggestions(
     "/products/search",
     summary="Search products, with a body",
     response_model=SearchResults,
-    responses=responses(400, 422),
+    responses=responses(400, 404, 422),
 )
 async def search_by_body(request: Request, core: CoreDep, asked: SearchRequest) -> Response:
     """The same as `GET /search`, for clients whose queries do not fit an address."""

@@ -175,7 +175,7 @@ class Snapshot:
         return facets
 
     def suggest(self, prefix: str, limit: int) -> list[tuple[str, int]]:
-        """What a text may go on to: its last word completed, by the number of products that have all of it."""
+        """What a text may go on to: its last word completed, by the number of products that a search for it finds."""
         builder = QueryBuilder(self.index.schema, Synonyms())
         words = builder.words(prefix)
         if not words:
@@ -183,8 +183,22 @@ class Snapshot:
         *before, last = words
         condition = builder.all_words(before, Filters()) if before else None
         terms = self.searcher.terms_with_prefix("words", last, filter_query=condition)
-        best = sorted(terms, key=lambda each: (-each[1], len(each[0]), each[0]))[:limit]
-        return [(" ".join([*before, term]), count) for term, count in best if count]
+        # The dictionary also counts what was replaced or taken out since the segments were merged, and knows words by
+        # one of their forms: it says which are worth counting.
+        counted: list[tuple[str, int]] = []
+        likely = [each for each in terms if each[1]]
+        for term, _ in sorted(likely, key=lambda each: (-each[1], len(each[0]), each[0])):
+            if count := self._number_of([*before, term]):
+                counted.append((term, count))
+            if len(counted) == limit:
+                break
+        best = sorted(counted, key=lambda each: (-each[1], len(each[0]), each[0]))
+        return [(" ".join([*before, term]), count) for term, count in best]
+
+    def _number_of(self, words: Sequence[str]) -> int:
+        """How many products have all words, as ``find`` says it; in no order, which costs nothing."""
+        query = QueryBuilder(self.index.schema, self.synonyms).all_words(words, Filters())
+        return _count(self.searcher.search(query, 1, **_ORDERS["popularity"]))
 
 
 def _with_those_above(leaves: Mapping[str, int]) -> Counter[str]:

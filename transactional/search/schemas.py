@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from transactional.catalogue.schemas import (
     Brand,
     CategoryPath,
+    Language,
     LeastRating,
     NamedValue,
     ProductInList,
@@ -33,7 +34,9 @@ class SearchRequest(BaseModel):
     )
 
     q: QueryText
-    category: CategoryPath | None = None
+    category: Annotated[CategoryPath, Field(description="Path of a category; those below it are included.")] | None = (
+        None
+    )
     brand: Annotated[list[Brand], Field(max_length=MOST_ASKED)] = Field(
         default_factory=list, description="One of these."
     )
@@ -48,6 +51,7 @@ class SearchRequest(BaseModel):
     rating_min: LeastRating | None = None
     in_stock: bool = False
     sort: Sort = Field("relevance", description="Best, newest, cheapest, dearest, most bought or best rated first.")
+    language: Language | None = Field(None, description="Titles in it, where there are; no words are marked in these.")
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     page: Annotated[int, Field(ge=1, le=DEEPEST)] = 1
     cursor: Annotated[str, Field(max_length=200)] | None = None
@@ -127,7 +131,7 @@ class Suggestion(BaseModel):
     """What the shopper may be about to type."""
 
     text: str
-    products: int
+    products: Annotated[int, Field(description="So many does a search for the text find.")]
 
 
 class Suggestions(BaseModel):

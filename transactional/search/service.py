@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from hashlib import blake2b
+from html import escape
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,13 +18,16 @@ import orjson
 import structlog
 
 from lakefront.money import money_text
+from transactional.catalogue import service as catalogue
 from transactional.platform.cache import Rendered, RenderedCache
 from transactional.platform.core import Core
 from transactional.platform.cursors import decode_cursor, encode_cursor, invalid_cursor
 from transactional.platform.database import Database
+from transactional.platform.query import rows
+from transactional.search import store
 from transactional.search.analysis import Synonyms, words_analyzer
 from transactional.search.errors import DEEPEST, cursor_expired, no_word, search_unavailable, too_deep
-from transactional.search.finding import Facets, Found, Snapshot, Sort
+from transactional.search.finding import Facets, Found, Hit, Snapshot, Sort
 from transactional.search.index import PRICE_UNITS, IndexFolder, split_facet, split_price_range
 from transactional.search.queries import Filters
 from transactional.search.reader import NoIndex, SearchReader
@@ -141,26 +146,34 @@ def normalised(text: str, field: str) -> str:
 
 
 async def find_products(core: Core, request: SearchRequest) -> Rendered:
-    """A page of results, as bytes. Raises Problem 422 for cursors that lead nowhere, 503 while there is no index."""
+    """A page of results, as bytes. Raises Problem 404 for a category that there is not, 422 for cursors that lead
+    nowhere, 503 while there is no index."""
     search = search_of(core)
     snapshot = _snapshot(search)
     text = normalised(request.q, "q")
     filters = filters_of(request)
-    offset = _offset(request, snapshot.generation)
+    search_key = _digest(text, filters, request.sort)
+    offset = _offset(request, snapshot.generation, search_key)
     page = Page(request.sort, offset, min(request.limit, DEEPEST - offset))
 
     async def render() -> bytes:
         found, facets = await search.find(snapshot, text, filters, page)
+        if filters.category is not None and not found.hits and not found.count:
+            async with core.db.connection() as connection:
+                await catalogue.check_category(connection, filters.category)
+        hits = found.hits if request.language is None else await _translated(core, found.hits, request.language)
         end = offset + page.limit
         has_more = end < min(found.count, DEEPEST)
-        return _body(found, facets, encode_cursor(snapshot.generation, str(end)) if has_more else None)
+        return _body(
+            found, hits, facets, encode_cursor(snapshot.generation, search_key, str(end)) if has_more else None
+        )
 
     with _without_index():
-        return await results.get((snapshot.generation, text, filters, page), render)
+        return await results.get((snapshot.generation, text, filters, page, request.language), render)
 
 
 async def suggest(core: Core, prefix: str, limit: int) -> Rendered:
-    """What a text may go on to, as bytes. Kept for hours, but not beyond a growth of the shop by a thirtieth."""
+    """What a text may go on to, as bytes. Kept for minutes, but not beyond a growth of the shop by a thirtieth."""
     search = search_of(core)
     snapshot = _snapshot(search)
     text = normalised(prefix, "prefix")
@@ -187,14 +200,19 @@ def _without_index() -> Iterator[None]:
         raise search_unavailable() from None
 
 
-def _offset(request: SearchRequest, generation: str) -> int:
+def _digest(text: str, filters: Filters, sort: Sort) -> str:
+    """What cursors of a search have in common: they hold a place, which in another search is another product's."""
+    return blake2b(repr((text, filters, sort)).encode(), digest_size=6).hexdigest()
+
+
+def _offset(request: SearchRequest, generation: str, search_key: str) -> int:
     if request.cursor is None:
         offset = (request.page - 1) * request.limit
         if offset >= DEEPEST:
             raise too_deep()
         return offset
-    of_generation, place = decode_cursor(request.cursor, 2)
-    if not (place.isascii() and place.isdigit() and 0 < int(place) < DEEPEST):
+    of_generation, of_search, place = decode_cursor(request.cursor, 3)
+    if of_search != search_key or not (place.isascii() and place.isdigit() and 0 < int(place) < DEEPEST):
         raise invalid_cursor()
     if of_generation != generation:
         raise cursor_expired()
@@ -226,14 +244,29 @@ def _units(amount: Decimal | None) -> int | None:
     return None if amount is None else int(amount * PRICE_UNITS)
 
 
-def _body(found: Found, facets: bytes, cursor: str | None) -> bytes:
+async def _translated(core: Core, hits: Sequence[Hit], language: str) -> Sequence[Hit]:
+    """The hits with their titles in a language, where they are translated to it."""
+    cards = [orjson.loads(hit.card) for hit in hits]
+    async with core.db.connection() as connection:
+        asked = {"product_ids": [card["product_id"] for card in cards], "language": language}
+        found = await rows(connection, store.TITLES, asked)
+    by_product = {row["product_id"]: row["title"] for row in found}
+    return [_shown(hit, card, by_product.get(card["product_id"])) for hit, card in zip(hits, cards, strict=True)]
+
+
+def _shown(hit: Hit, card: dict[str, Any], title: str | None) -> Hit:
+    """The index knows where words stand in a product's own title only: none are marked in another."""
+    return hit if title is None else Hit(orjson.dumps(card | {"title": title}), escape(title), hit.description)
+
+
+def _body(found: Found, hits: Sequence[Hit], facets: bytes, cursor: str | None) -> bytes:
     """The cards are finished JSON objects: highlights are added before their closing brace."""
     items = b",".join(
         hit.card.rstrip()[:-1]
         + b',"highlights":'
         + orjson.dumps({"title": hit.title, "description": hit.description})
         + b"}"
-        for hit in found.hits
+        for hit in hits
     )
     rest = {"match": found.match, "count": found.count, "did_you_mean": found.did_you_mean, "next_cursor": cursor}
     return b'{"items":[' + items + b'],"facets":' + facets + b"," + orjson.dumps(rest)[1:]

@@ -51,3 +51,9 @@ PRODUCTS_AFTER = (
 POPULARITY = """
 SELECT id::text, popularity FROM products WHERE status = 'active' AND parent_id IS NULL AND popularity > 0
 """
+
+# Titles in a language, of the products of one page that are translated to it.
+TITLES = """
+SELECT product_id::text AS product_id, title FROM product_translations
+ WHERE product_id = ANY(%(product_ids)s::uuid[]) AND language = %(language)s
+"""

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from lakefront.cli.main import app as lakefront
 from lakefront.ids import new_id
 from transactional.importers.catalogue import import_catalogue
 from transactional.importers.catalogue_rows import BadFile
@@ -91,6 +92,60 @@ async def test_the_first_filled_column_counts(shop: Any, tmp_path: Path) -> None
     assert (outcome.listed, outcome.bad) == (2, [])
     found = await shop.sql("SELECT description, tags FROM products WHERE sku LIKE %s ORDER BY sku", f"{mark}%")
     assert found == [("Short.", ["new", "sale"]), ("Long.", ["new", "sale"])]
+
+
+async def test_entities_of_html_are_written_out(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(
+        tmp_path,
+        "sku,title,description,brand,attributes.fits,category,price,parent,options.size",
+        f"{mark}-1,Apple&#xAE; &#8211; 13&quot; &amp; more,A&nbsp;B &lt;b&gt;,R&D &Co&copy=2,&frac12;,import-{mark},1.00,,",
+        f"{mark}-2,Shirt,,&nbsp;,,import-{mark},1.00,{mark}-3,S&#47;M",
+    )
+    outcome = await import_catalogue(shop.core.db, path, [], [])
+    assert (outcome.listed, outcome.bad) == (2, [])
+    found = await shop.sql(
+        "SELECT title, description, brand, attributes FROM products WHERE sku LIKE %s ORDER BY sku", f"{mark}%"
+    )
+    assert found == [
+        ('Apple® \u2013 13" & more', "A\xa0B <b>", "R&D &Co&copy=2", {"fits": "½"}),
+        ("Shirt (S/M)", "", None, {}),
+        ("Shirt", "", None, {}),
+    ]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+async def test_the_header_shows_the_delimiter(shop: Any, tmp_path: Path, delimiter: str) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(
+        tmp_path,
+        delimiter.join(("sku", '"title, in short"', "category", "price")),
+        delimiter.join((mark, "Pan, large", f"import-{mark}", "1.00")),
+    )
+    outcome = await import_catalogue(shop.core.db, path, ["title=title, in short"], [])
+    assert (outcome.listed, outcome.bad) == (1, [])
+    assert await shop.sql("SELECT title FROM products WHERE sku = %s", mark) == [("Pan, large",)]
+
+
+def test_a_delimiter_can_be_said(database_url: str, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(tmp_path, "sku:title:category:price", f"{mark}:Pan:import-{mark}:1.00")
+    hint = CliRunner().invoke(app, ["catalogue", str(path)])
+    assert (hint.exit_code, "one column only: is --delimiter another?" in hint.output) == (1, True)
+    wrong = CliRunner().invoke(app, ["catalogue", str(path), "--delimiter", "::"])
+    assert (wrong.exit_code, "--delimiter is one character" in wrong.output) == (1, True)
+    said = CliRunner().invoke(app, ["catalogue", str(path), "--delimiter", ":"])
+    assert (said.exit_code, "1 rows: 1 listed" in said.output) == (0, True)
+    path.write_text(path.read_text().replace(":", "\t").replace(mark, f"{mark}-2"))
+    tabs = CliRunner().invoke(app, ["catalogue", str(path), "--delimiter", "TAB"])
+    assert (tabs.exit_code, "1 rows: 1 listed" in tabs.output) == (0, True)
+
+
+async def test_a_reason_without_a_field_stands_by_itself(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(tmp_path, "sku,title,category,price", f"{mark},Pan,import-{mark},1.005")
+    outcome = await import_catalogue(shop.core.db, path, [], [])
+    assert outcome.bad == [(2, "the price 1.005 has more decimals than USD has")]
 
 
 @pytest.mark.parametrize(
@@ -184,8 +239,96 @@ async def test_a_bad_variant_leaves_its_siblings(shop: Any, tmp_path: Path, inte
     ]
     path.write_text(path.read_text().replace("dear", "9.50"))
     again = await import_catalogue(shop.core.db, path, [], [])
-    assert (again.products, again.known) == (0, 3)
-    assert (3, f"parent: {mark}-a is listed already, without {mark}-2") in again.bad
+    assert (again.products, again.known, again.listed) == (0, 3, 1)
+    assert [number for number, _ in again.bad] == [4, 5, 6, 7, 8, 11, 12]
+
+
+async def test_later_rows_have_the_price_of_the_first(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(
+        tmp_path,
+        "sku,parent,title,category,price,currency,prices.USD,options.size",
+        f"{mark}-S,{mark},Shirt,import-{mark},20.00,EUR,22.00,S",
+        f"{mark}-M,{mark},,,,,,M",
+        f"{mark}-L,{mark},,,25.00,,,L",
+    )
+    outcome = await import_catalogue(shop.core.db, path, [], [])
+    assert (outcome.products, outcome.listed, outcome.bad, outcome.incomplete) == (1, 3, [], {})
+    found = await shop.client.get("/api/v1/products", params={"category": f"import-{mark}"})
+    page = (await shop.client.get(f"/api/v1/products/{found.json()['items'][0]['product_id']}")).json()
+    assert page["currency"] == "EUR"
+    assert [(one["sku"][-1], one["price"], one["prices"]) for one in page["variants"]] == [
+        ("S", "20.00", {"USD": "22.00"}), ("M", "20.00", {"USD": "22.00"}), ("L", "25.00", {}),
+    ]  # fmt: skip
+
+
+async def test_a_mended_row_is_added_to_its_product_which_says_that_it_lacks_it(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(
+        tmp_path,
+        "sku,parent,title,category,price,options.size,stock.main",
+        f"{mark}-S,{mark},Shirt,import-{mark},20.00,S,1",
+        f"{mark}-M,{mark},,,dear,M,2",
+        f"{mark}-L,{mark},,,dear,L,3",
+    )
+    outcome = await import_catalogue(shop.core.db, path, [], [])
+    assert (outcome.listed, outcome.incomplete) == (1, {mark: [3, 4]})
+    path.write_text(path.read_text().replace("dear", "18.00", 1))
+    again = await import_catalogue(shop.core.db, path, [], [])
+    assert (again.products, again.listed, again.known, again.incomplete) == (0, 1, 1, {mark: [4]})
+    found = await shop.sql("SELECT id, price FROM products WHERE sku = %s", mark)
+    page = (await shop.client.get(f"/api/v1/products/{found[0][0]}")).json()
+    assert [(one["sku"][-1], one["price"], one["available"]) for one in page["variants"]] == [
+        ("S", "20.00", 1), ("M", "18.00", 2),
+    ]  # fmt: skip
+    assert str(found[0][1]) == "18.0000"
+    assert page["options"] == [{"name": "size", "values": ["S", "M"]}]
+
+
+async def test_a_product_that_cannot_take_a_variant_says_why(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    head = "sku,parent,title,category,price,currency,options.size"
+    path = lines(
+        tmp_path, head, f"{mark}-1,{mark}-a,Shirt,import-{mark},9.00,EUR,S", f"{mark}-b,,Pan,import-{mark},9.00,EUR,"
+    )
+    await import_catalogue(shop.core.db, path, [], [])
+    more = lines(
+        tmp_path,
+        head,
+        f"{mark}-2,{mark}-a,Shirt,import-{mark},9.00,EUR,S",
+        f"{mark}-3,{mark}-a,,,9.00,,M",
+        f"{mark}-4,{mark}-b,Pan,import-{mark},9.00,EUR,M",
+    )
+    outcome = await import_catalogue(shop.core.db, more, [], [])
+    already = "is listed already, and"
+    assert (outcome.listed, outcome.known) == (1, 0)
+    assert outcome.bad == [
+        (
+            2,
+            f"parent: {mark}-a {already} {mark}-2 cannot be added: {mark}-2: another variant chooses the same.",
+        ),
+        (
+            4,
+            f"parent: {mark}-b {already} {mark}-4 cannot be added: It is sold itself: its stock and orders are its own. "
+            "List a product with variants instead.",
+        ),
+    ]
+    in_dollars = lines(tmp_path, head, f"{mark}-5,{mark}-a,Shirt,import-{mark},9.00,USD,L")
+    outcome = await import_catalogue(shop.core.db, in_dollars, [], [])
+    assert [reason.rpartition("added: ")[2] for _, reason in outcome.bad] == ["Its prices are in EUR, and not in USD."]
+
+
+async def test_rows_behind_a_bad_first_one_say_that_it_is_bad(shop: Any, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(
+        tmp_path,
+        "sku,parent,title,category,price,options.size",
+        f"{mark}-S,{mark},Shirt,import-{mark},dear,S",
+        f"{mark}-M,{mark},,import-{mark},20.00,M",
+    )
+    outcome = await import_catalogue(shop.core.db, path, [], [])
+    assert (outcome.listed, outcome.incomplete) == (0, {})
+    assert outcome.bad[1] == (3, f"title: is missing; the first row of {mark}, line 2, is bad")
 
 
 async def test_a_row_with_too_many_cells_is_bad_and_not_the_file(shop: Any, tmp_path: Path) -> None:
@@ -239,6 +382,37 @@ def test_the_command_lists_what_is_good_and_reports_the_rest(database_url: str, 
         ).fetchall()
     assert [row[0] for row in found] == ["Shirt", "Shirt (M)", "Shirt (XL)"]
     assert found[1][1:] == ("Norrland", "EUR", "Light.", {"material": "linen"})
+
+
+def test_the_help_names_the_tables_of_a_mapping_file() -> None:
+    result = CliRunner().invoke(app, ["catalogue", "--help"], env={"COLUMNS": "200"})
+    assert 'a TOML file of [columns] (field = "column") and [values] (field = "value")' in result.output
+    assert "TOML of [columns] and [values]." in result.output
+
+
+def test_the_list_of_commands_says_that_catalogues_can_be_imported() -> None:
+    result = CliRunner().invoke(lakefront, ["--help"], env={"COLUMNS": "200"})
+    assert "Take over a catalogue file, or a real order log." in result.output
+
+
+def test_the_command_fails_where_every_row_is_bad(database_url: str, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(tmp_path, "sku,title,category,price", f"{mark}-1,Pan,import-{mark},dear", f"{mark}-2,,pans,1.00")
+    result = CliRunner().invoke(app, ["catalogue", str(path)])
+    assert (result.exit_code, "2 rows: 0 listed" in " ".join(result.output.split())) == (1, True)
+    path.write_text(path.read_text().replace("dear", "1.00"))
+    assert [CliRunner().invoke(app, ["catalogue", str(path)]).exit_code for _ in "12"] == [0, 0]
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_import(database_url: str, tmp_path: Path) -> None:
+    mark = new_id().hex[-10:]
+    path = lines(tmp_path, "sku,title,category,price", f"{mark},Pan,import-{mark},1.00")
+    report = tmp_path / "nowhere" / "bad.csv"
+    result = CliRunner().invoke(app, ["catalogue", str(path), "--report", str(report)])
+    assert result.exit_code == 1
+    assert result.output.strip() == f"{report} cannot be written: No such file or directory"
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT FROM products WHERE sku = %s", [mark]).fetchall() == []
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ from urllib.parse import quote_from_bytes
 
 import httpx
 
-from transactional.platform.cursors import encode_cursor
+from transactional.platform.cursors import decode_cursor, encode_cursor
 from transactional.search import service
+from transactional.search.building import put_products
+from transactional.search.index import Generation, Progress
 from transactional.search.schemas import SearchResults
 
 
@@ -183,6 +185,7 @@ async def test_pages_follow_each_other_and_end(find, index, create_product) -> N
 
 async def test_cursors_of_another_index_and_pages_too_deep_are_told_apart(client, index, create_product) -> None:
     await create_product(title="Pencil")
+    await create_product(title="Pencil")
     name = await index()
 
     async def refused(**parameters: Any) -> str:
@@ -190,14 +193,61 @@ async def test_cursors_of_another_index_and_pages_too_deep_are_told_apart(client
         assert answer.status_code == 422, answer.text
         return answer.json()["code"]
 
-    assert await refused(cursor=encode_cursor("v2-gone", "20")) == "cursor_expired"
-    for wrong in (encode_cursor(name, "-1"), encode_cursor(name, "1000"), encode_cursor(name, "²"), "%%%", "x"):
+    first = await client.get("/api/v1/search", params={"q": "pencil", "limit": 1})
+    own, key, place = decode_cursor(first.json()["next_cursor"], 3)
+    assert (own, place) == (name, "1")
+    assert await refused(cursor=encode_cursor("v2-gone", key, "20")) == "cursor_expired"
+    places = (encode_cursor(name, key, place) for place in ("-1", "1000", "²"))
+    for wrong in (*places, encode_cursor(name, "1"), "%%%", "x"):
         assert await refused(cursor=wrong) == "invalid_cursor", wrong
     assert await refused(page=51, limit=20) == "too_deep"
     assert await refused(price_min="5", price_max="4") == "invalid_request"
     assert await refused(unknown="1") == "invalid_request"
     answer = await client.get("/api/v1/search", params={"q": "?!"})
     assert (answer.status_code, answer.json()["title"]) == (422, "q has no word to look for")
+
+
+async def test_a_category_that_there_is_not_is_told_from_one_without_results(
+    client, find, index, shop, create_product
+) -> None:
+    await create_product(title="Pencil", category="office/pens")
+    ink = await create_product(title="Ink", category="office/ink")
+    await shop.sql("UPDATE products SET status = 'inactive' WHERE id = %s", ink["product_id"])
+    await index()
+    empty = await find("pencil", category="office/ink")
+    assert (empty["items"], empty["count"]) == ([], 0)
+    asked = {"q": "pencil", "category": "nope"}
+    for answer in (
+        await client.get("/api/v1/search", params=asked),
+        await client.post("/api/v1/products/search", json=asked),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (404, "category_not_found")
+    parameters = (await client.get("/openapi.json")).json()["paths"]["/api/v1/search"]["get"]["parameters"]
+    described = next(str(one) for one in parameters if one["name"] == "category")
+    assert "those below it are included" in described
+    assert "created" not in described
+
+
+async def test_titles_are_shown_in_the_language_that_is_asked_for(find, index, create_product) -> None:
+    await create_product(title="Linen shirt", translations={"de": {"title": "Leinenhemd <neu>"}})
+    await index()
+    found = await find("leinenhemd", language="de")
+    SearchResults.model_validate(found)
+    assert titles(found) == ["Leinenhemd <neu>"]
+    assert found["items"][0]["highlights"]["title"] == "Leinenhemd &lt;neu&gt;"
+    for parameters in ({}, {"language": "fr"}):
+        assert titles(await find("leinenhemd", **parameters)) == ["Linen shirt"], parameters
+
+
+async def test_a_cursor_belongs_to_its_search(client, find, index, create_product) -> None:
+    for title in ("DVD", "DVD", "CD", "CD"):
+        await create_product(title=title, category="home/media")
+    await index()
+    cursor = (await find("dvd", limit=1, in_stock=False))["next_cursor"]
+    assert titles(await find("DVD!", limit=1, cursor=cursor)) == ["DVD"]
+    for other in ({"q": "cd"}, {"q": "dvd", "sort": "newest"}, {"q": "dvd", "category": "home"}):
+        answer = await client.get("/api/v1/search", params={**other, "limit": 1, "cursor": cursor})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor"), other
 
 
 async def test_operators_and_markup_in_a_query_are_words_and_nothing_else(find, index, create_product) -> None:
@@ -250,6 +300,27 @@ async def test_suggestions_complete_the_last_word_by_how_many_products_have_it(c
     assert await suggested("sto") == [("stool", 2), ("stove", 1)]
     assert await suggested("Camping ST") == [("camping stool", 1), ("camping stove", 1)]
     assert await suggested("xyz") == []
+
+
+async def test_a_suggestion_says_how_many_a_search_for_it_finds(
+    client, find, house, index, create_product, shop
+) -> None:
+    made = [await create_product(title=title) for title in ("Sketchbook", "Sketchbook", "Sketch", "Skeleton", "Skein")]
+    await create_product(title="Pencil", description="For sketchbooks.")
+    await index()
+    await shop.sql("UPDATE products SET status = 'inactive' WHERE id = %s", made[4]["product_id"])
+    generation = Generation.open(house.folder.path(house.folder.current()))
+    for _ in range(3):  # what is put anew leaves the former document to the next merge
+        await put_products(generation, house.core.db, [each["product_id"] for each in made])
+        generation.commit(Progress())
+    generation.close()
+    await service.search_of(house.core).reader.look()
+    answer = await client.get("/api/v1/search/suggestions", params={"prefix": "ske"})
+    suggested = {each["text"]: each["products"] for each in answer.json()["suggestions"]}
+    assert suggested == {"sketchbook": 3, "sketch": 1, "skeleton": 1}
+    assert list(suggested) == ["sketchbook", "sketch", "skeleton"]
+    for text, products in suggested.items():
+        assert (await find(text))["count"] == products, text
 
 
 async def test_a_search_by_body_finds_the_same(client, find, index, create_product) -> None:
