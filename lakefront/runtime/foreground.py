@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -41,7 +41,8 @@ def end(home: Path, say: Callable[[str], None] = lambda _: None, patience: float
         pass
     except psutil.TimeoutExpired:
         say("it does not end: it is killed")
-        demo.kill()
+        with suppress(psutil.NoSuchProcess):
+            demo.kill()
     return True
 
 

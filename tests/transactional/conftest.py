@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from database import sql
 from fastapi import FastAPI
 from pydantic import SecretStr
 
@@ -179,9 +180,7 @@ class Shop:
 
     async def sql(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Rows of a statement."""
-        async with self.core.db.connection() as connection:
-            cursor = await connection.execute(statement, parameters)
-            return await cursor.fetchall() if cursor.description else []
+        return await sql(self.app, statement, *parameters)
 
     async def facts(self, key: str) -> list[dict[str, Any]]:
         """The envelopes in the outbox that have this key, in the order in which they were written."""

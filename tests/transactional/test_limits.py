@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import signal
+import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
@@ -23,6 +26,9 @@ async def store(store_url: str) -> AsyncIterator[RedisConnection]:
     made = RedisConnection(store_url)
     yield made
     await made.close()
+
+
+DEADLINE_SECONDS = limits._STORE_DEADLINE_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +81,18 @@ async def test_without_redis_a_worker_counts_alone() -> None:
     verdicts = [await limiter.take(caller, away) for _ in range(12)]
     assert [verdict.allowed for verdict in verdicts] == [True] * 10 + [False] * 2
     await away.close()
+
+
+async def test_a_redis_that_does_not_answer_holds_nobody_up(
+    own_redis: tuple[str, subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_STORE_DEADLINE_SECONDS", DEADLINE_SECONDS)
+    paused, limiter = RedisConnection(own_redis[0]), RateLimiter(20)
+    own_redis[1].send_signal(signal.SIGSTOP)
+    async with asyncio.timeout(30):  # it would be for ever
+        verdicts = [await limiter.take(f"user:{new_id()}", paused) for _ in range(20)]
+    assert all(verdict.allowed for verdict in verdicts)
+    await paused.close()
 
 
 async def test_callers_do_not_share(store: RedisConnection) -> None:

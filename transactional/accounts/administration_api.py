@@ -11,6 +11,7 @@ from transactional.accounts import administration
 from transactional.accounts.schemas import AccountFound, AccountSought, AuditLog, RoleChange
 from transactional.platform.authentication import Caller, needs
 from transactional.platform.core import CoreDep
+from transactional.platform.cursors import Cursor
 from transactional.platform.errors import responses
 from transactional.platform.permissions import Permission
 
@@ -48,7 +49,7 @@ async def audit_log(
         str | None, Query(max_length=200, description="The account or thing that it was done to.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")] = None,
+    cursor: Cursor = None,
 ) -> AuditLog:
     """Newest first."""
     return AuditLog.model_validate(await administration.audit_log(core, subject, limit, cursor))

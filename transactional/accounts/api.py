@@ -27,6 +27,7 @@ from transactional.accounts.schemas import (
 )
 from transactional.platform.authentication import CallerDep, MemberDep
 from transactional.platform.core import CoreDep
+from transactional.platform.cursors import Cursor
 from transactional.platform.errors import responses
 from transactional.platform.signing_keys import PUBLISHED_SECONDS, ring
 
@@ -150,7 +151,7 @@ async def list_orders(
     core: CoreDep,
     member: MemberDep,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")] = None,
+    cursor: Cursor = None,
     status: Annotated[
         list[OrderStatus] | None,
         Query(max_length=8, description="Only orders of these statuses.", examples=[["shipped"]]),

@@ -36,6 +36,7 @@ from transactional.platform.amounts import RequestedAmount
 from transactional.platform.authentication import EditorDep, MerchandiserDep
 from transactional.platform.cache import rendered_response
 from transactional.platform.core import CoreDep, core
+from transactional.platform.cursors import Cursor
 from transactional.platform.errors import Problem, responses
 
 router = APIRouter(tags=["catalogue"])
@@ -57,7 +58,7 @@ async def find_listings(
     ] = None,
     seller: Annotated[Seller | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")] = None,
+    cursor: Cursor = None,
 ) -> Response:
     """The newest first, as they are at this moment; one with variants once. A seller's people find theirs by
     `GET /api/v1/sellers/me/products`."""
@@ -130,7 +131,7 @@ async def list_products(
     sort: Annotated[Sort, Query(description="newest, cheapest, dearest, most bought or best rated first")] = "newest",
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     page: Annotated[int, Query(ge=1, le=500, description="Page number; a cursor is faster and wins over it.")] = 1,
-    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")] = None,
+    cursor: Cursor = None,
     language: Annotated[Language | None, Query(description="Titles in it, where there are.")] = None,
 ) -> Response:
     """Active products; one with variants once. `next_cursor` leads to the next page and is null on the last."""

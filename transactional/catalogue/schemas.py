@@ -438,8 +438,8 @@ class ProductListing(VariantListing):
     variants: list[VariantListing]
 
 
-class ListingInList(BaseModel):
-    """A product as who may change it sees it in a list; `GET /products/{product_id}/listing` has all of it."""
+class _InList(BaseModel):
+    """What each list of products shows of one."""
 
     product_id: UUID
     sku: str
@@ -449,6 +449,11 @@ class ListingInList(BaseModel):
     currency: str
     price: str
     base_price: str
+
+
+class ListingInList(_InList):
+    """A product as who may change it sees it in a list; `GET /products/{product_id}/listing` has all of it."""
+
     status: Status
     own_status: Status
     """What it was set to: while its seller is not active it is not shown all the same."""
@@ -468,17 +473,9 @@ class Listings(BaseModel):
     next_cursor: str | None
 
 
-class ProductInList(BaseModel):
+class ProductInList(_InList):
     """A product as lists show it."""
 
-    product_id: UUID
-    sku: str
-    title: str
-    category: str
-    brand: str | None
-    currency: str
-    price: str
-    base_price: str
     in_stock: bool
     seller: str | None
     has_variants: bool

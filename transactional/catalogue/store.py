@@ -71,7 +71,7 @@ SELECT json_build_object(
                                     FROM product_translations l WHERE l.product_id = p.id), '[]'),
            'rating_average', rated.rating_average, 'rating_count', rated.rating_count,
            'created_at', iso_text(p.created_at), 'updated_at', iso_text(p.updated_at), 'version', p.version)::text,
-       (SELECT sum(held) > 0 FROM variant) OR p.parent_id IS NOT NULL, 
+       (SELECT sum(held) > 0 FROM variant) OR p.parent_id IS NOT NULL,
        (p.version + p.rating_version + (SELECT sum(version) FROM variant))::bigint
   FROM asked p JOIN categories c ON c.id = p.category_id JOIN products rated ON rated.id = coalesce(p.parent_id, p.id)
 """.replace("{stock}", _STOCK.format(row="v")).replace("{in_carts}", _IN_CARTS.format(row="v"))

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import Annotated
+
+from fastapi import Query
 
 from transactional.platform.errors import Problem
 
 _SEPARATOR = "\x1f"
+Cursor = Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")]
+"""The parameter by which a list is asked for its next page."""
 
 
 def encode_cursor(*parts: str) -> str:

@@ -78,7 +78,10 @@ class InTheClear:
         return base64.b64encode(key).decode()
 
     def open(self, version: int, entry: Any) -> bytes:
-        return base64.b64decode(entry)
+        try:
+            return base64.b64decode(entry, validate=True)
+        except (TypeError, ValueError) as error:
+            raise KeyStoreError(f"key {version} is no key: {error!r}") from error
 
 
 class FileKeys:

@@ -6,15 +6,17 @@ Status 1 of a command means that it found something wrong, 2 that it could not l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
 import psycopg
 import typer
+from psycopg.rows import dict_row
 from psycopg_pool import PoolTimeout
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from lakefront.settings import settings
 from transactional.platform.database import Database
@@ -53,3 +55,18 @@ def with_database(console: Console, do: Callable[[Database], Awaitable[Result]])
 
     with shop_database(console) as url:
         return asyncio.run(run(url))
+
+
+def show_differences(console: Console, statement: str, columns: Mapping[str, str], *, none: str, title: str) -> None:
+    """Look for what should not be, by a statement that answers nothing where all is right (``none`` says so). Else shows its
+    ``columns`` (headers by name) and ends the command with status 1."""
+    with shop_database(console) as url, psycopg.connect(url, row_factory=dict_row) as connection:
+        differences = connection.execute(statement.encode()).fetchall()
+    if not differences:
+        console.print(none)
+        return
+    table = Table(*columns.values(), title=title)
+    for row in differences:
+        table.add_row(*(str(row[name]) for name in columns))
+    console.print(table)
+    raise typer.Exit(1)

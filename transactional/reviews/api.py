@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from transactional.platform.authentication import Caller, MemberDep, needs
 from transactional.platform.cache import rendered_response
 from transactional.platform.core import CoreDep, core
+from transactional.platform.cursors import Cursor
 from transactional.platform.errors import responses
 from transactional.platform.permissions import Permission
 from transactional.reviews import moderation, service
@@ -30,7 +31,6 @@ from transactional.reviews.schemas import (
 router = APIRouter(tags=["reviews"])
 ModeratorDep = Annotated[Caller, needs(Permission.MODERATE_REVIEWS)]
 Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")]
 
 
 @router.get(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import psycopg
 import typer
-from psycopg.rows import dict_row
 from rich.console import Console
-from rich.table import Table
 
-from transactional.platform.operators import shop_database
+from transactional.platform.operators import show_differences
 from transactional.reviews import store
 
 app = typer.Typer(no_args_is_help=True, help="Reviews and ratings.")
@@ -26,13 +23,10 @@ def check() -> None:
 
     Ends with status 1 where they differ anywhere, and shows where; with 2 where the database cannot be reached.
     """
-    with shop_database(console) as url, psycopg.connect(url, row_factory=dict_row) as connection:
-        differences = connection.execute(store.DIFFERENCES).fetchall()
-    if not differences:
-        console.print("Every rating is what the reviews say.")
-        return
-    table = Table("SKU", "kept", "counted", title="Stars, from one to five, that the reviews do not explain")
-    for row in differences:
-        table.add_row(row["sku"], str(row["kept"]), str(row["counted"]))
-    console.print(table)
-    raise typer.Exit(1)
+    show_differences(
+        console,
+        store.DIFFERENCES,
+        {"sku": "SKU", "kept": "kept", "counted": "counted"},
+        none="Every rating is what the reviews say.",
+        title="Stars, from one to five, that the reviews do not explain",
+    )

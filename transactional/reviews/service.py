@@ -7,7 +7,7 @@ product's rating in the same transaction, and tells of it.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -171,21 +171,20 @@ async def withdraw(core: Core, user_id: UUID, review_id: UUID) -> None:
     now = core.clock.now()
     async with core.db.transaction() as connection:
         before = await _own(connection, user_id, review_id)
-        await _delete(connection, before, now)
+        await _delete(connection, [before], now)
     forget(before["product_id"])
 
 
 async def forget_author(connection: Connection, user_id: UUID, now: datetime) -> None:
     """Withdraw all that an account wrote, in the transaction that forgets the account."""
-    for review in await rows(connection, store.LOCK_ALL_OF, {"user_id": user_id}):
-        await _delete(connection, review, now)
+    await _delete(connection, await rows(connection, store.LOCK_ALL_OF, {"user_id": user_id}), now)
 
 
 async def settle(connection: Connection, review_id: UUID, before: Row | None, now: datetime) -> Row:
     """After a review was written or changed: its product's rating follows, and the world is told. The review as it is."""
     review = await first(connection, store.REVIEW, {"review_id": review_id})
     assert review is not None, "the review's row is locked"
-    await _rate(connection, before, review)
+    await _rate(connection, [(before, review)])
     previous: ReviewStatus | None = None if before is None else before["status"]
     await tell(connection, [changed(review, previous, now)])
     return review
@@ -204,22 +203,37 @@ async def _own(connection: Connection, user_id: UUID, review_id: UUID) -> Row:
     return found
 
 
-async def _delete(connection: Connection, before: Row, now: datetime) -> None:
-    await connection.execute(store.DELETE, {"review_id": before["id"]})
-    gone = before | {"status": "withdrawn", "reason": None, "version": before["version"] + 1}
-    await _rate(connection, before, gone)
-    await tell(connection, [changed(gone, before["status"], now)])
+async def _delete(connection: Connection, reviews: Sequence[Row], now: datetime) -> None:
+    """Each is of another product, and they come in the order in which products are locked."""
+    await connection.execute(store.DELETE, {"review_ids": [review["id"] for review in reviews]})
+    pairs = [
+        (before, before | {"status": "withdrawn", "reason": None, "version": before["version"] + 1})
+        for before in reviews
+    ]
+    await _rate(connection, pairs)
+    await tell(connection, [changed(gone, before["status"], now) for before, gone in pairs])
 
 
-async def _rate(connection: Connection, before: Row | None, after: Row) -> None:
-    """The product's stars: what was shown before goes, what is shown now comes."""
+async def _rate(connection: Connection, changes: Iterable[tuple[Row | None, Row]]) -> None:
+    """The products' stars: what was shown before goes, what is shown now comes."""
+    rated = [
+        {"product_id": after["product_id"], "change": change}
+        for before, after in changes
+        if any(change := _stars(before, after))
+    ]
+    if rated:
+        async with connection.cursor() as cursor:
+            await cursor.executemany(store.RATE, rated)  # sent together, however many
+
+
+def _stars(before: Row | None, after: Row) -> list[int]:
+    """What a review's change adds to the number of each star."""
     change = [0] * 5
     if before is not None and before["status"] == "approved":
         change[before["rating"] - 1] -= 1
     if after["status"] == "approved":
         change[after["rating"] - 1] += 1
-    if any(change):
-        await connection.execute(store.RATE, {"product_id": after["product_id"], "change": change})
+    return change
 
 
 def _content(core: Core, new: NewReview) -> dict[str, Any]:

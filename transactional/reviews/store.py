@@ -77,7 +77,7 @@ UPDATE reviews
 DECIDE = """
 UPDATE reviews SET status = %(status)s, reason = %(reason)s, note = %(note)s, version = version + 1 WHERE id = %(review_id)s
 """
-DELETE = "DELETE FROM reviews WHERE id = %(review_id)s"
+DELETE = "DELETE FROM reviews WHERE id = ANY(%(review_ids)s)"
 
 # What a review adds to the number of each star, or takes from it.
 RATE = """

@@ -11,6 +11,7 @@ from transactional.catalogue.schemas import Listings, Status
 from transactional.platform.authentication import Caller, EditorDep, MemberDep, needs
 from transactional.platform.cache import rendered_response
 from transactional.platform.core import CoreDep
+from transactional.platform.cursors import Cursor
 from transactional.platform.errors import responses
 from transactional.platform.permissions import Permission
 from transactional.sellers import people, service
@@ -30,7 +31,6 @@ router = APIRouter(prefix="/sellers", tags=["sellers"])
 ManagerDep = Annotated[Caller, needs(Permission.MANAGE_SELLERS)]
 SellerCode = Annotated[Code, Path()]
 Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")]
 
 
 @router.post("", status_code=201, summary="Apply as a seller", responses=responses(400, 401, 403, 404, 409, 422))

@@ -14,6 +14,7 @@ from uuid import UUID
 import httpx
 import psycopg
 import pytest
+from database import sql
 from fastapi import FastAPI
 from psycopg import sql as composed
 
@@ -44,19 +45,13 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deletion, "UNTIL_ALL_KNOW", timedelta(0))
 
 
-async def rows(app: FastAPI, statement: Any, *parameters: Any) -> list[tuple[Any, ...]]:
-    async with app.state.core.db.connection() as connection:
-        found = await connection.execute(statement, parameters)
-        return await found.fetchall() if found.description else []
-
-
 async def where(app: FastAPI, needle: str) -> set[str]:
     """The columns of the whole database in which a text stands, in whatever case, readable or as bytes."""
     found = set()
-    for schema, table, column in await rows(app, COLUMNS):
+    for schema, table, column in await sql(app, COLUMNS):
         names = {"table": composed.Identifier(schema, table), "column": composed.Identifier(column)}
         statement = composed.SQL(HITS).format(**names)
-        ((hits,),) = await rows(app, statement, needle.lower(), needle.encode().hex())
+        ((hits,),) = await sql(app, statement, needle.lower(), needle.encode().hex())
         if hits:
             found.add(f"{table}.{column}")
     return found
@@ -73,7 +68,7 @@ async def log_in(client: httpx.AsyncClient, user: Any) -> httpx.Response:
 
 async def due(app: FastAPI, user: Any) -> None:
     """The days of grace are over."""
-    await rows(app, "UPDATE account_deletions SET due_at = %s WHERE user_id = %s", real_now(), user.user_id)
+    await sql(app, "UPDATE account_deletions SET due_at = %s WHERE user_id = %s", real_now(), user.user_id)
 
 
 async def delete(app: FastAPI, client: httpx.AsyncClient, user: Any) -> None:
@@ -84,7 +79,7 @@ async def delete(app: FastAPI, client: httpx.AsyncClient, user: Any) -> None:
 
 
 async def is_there(app: FastAPI, user: Any) -> bool:
-    return bool(await rows(app, "SELECT 1 FROM users WHERE id = %s", user.user_id))
+    return bool(await sql(app, "SELECT 1 FROM users WHERE id = %s", user.user_id))
 
 
 @pytest.fixture
@@ -107,7 +102,7 @@ async def bought(
         headers = {**user.headers, "Idempotency-Key": f"{email}-{number}", "X-Session-Id": f"visit-{new_id().hex}"}
         token = "tok_decline_x" if status == "failed" else "tok_visa"
         placed = await shop.order(headers, product, token=token, shipping_address=sent_to)
-        ((order,),) = await rows(
+        ((order,),) = await sql(
             app, "SELECT id::text FROM orders WHERE user_id = %s ORDER BY placed_at DESC LIMIT 1", user.user_id
         )
         orders.append(order)
@@ -139,23 +134,23 @@ async def test_nothing_in_the_database_names_who_was_deleted(
                       headers=user.headers)  # fmt: skip
     assert {"sandbox_messages.recipient", "checkouts.idempotency_key"} <= await where(app, user.email)
     assert await where(app, STREET) == {"orders.shipping_address", "orders.billing_address"}
-    await rows(app, "UPDATE wishlists SET name = %s WHERE user_id = %s", f"For {NAME}", user.user_id)
+    await sql(app, "UPDATE wishlists SET name = %s WHERE user_id = %s", f"For {NAME}", user.user_id)
     assert await where(app, NAME) == {"wishlists.name", "reviews.author"}
     reviewed = "SELECT rating_count FROM products p JOIN order_lines l ON l.product_id = p.id WHERE l.order_id = %s"
-    assert await rows(app, reviewed, orders[0]) == [(1,)]
-    ledger = await rows(app, "SELECT sum(amount) FROM payment_ledger")
+    assert await sql(app, reviewed, orders[0]) == [(1,)]
+    ledger = await sql(app, "SELECT sum(amount) FROM payment_ledger")
 
     await delete(app, client, user)
     for needle in (user.email, f"new-{user.email}", NAME, "quillfeather", STREET):
         assert await where(app, needle) == set(), needle
     statement = "SELECT status, user_id, shipping_address, billing_address FROM orders WHERE id = %s"
-    kept = [(await rows(app, statement, order))[0] for order in orders]
+    kept = [(await sql(app, statement, order))[0] for order in orders]
     assert kept == [(status, None, None, None) for status in ("delivered", "cancelled", "failed")]
     paid = "SELECT DISTINCT method_token FROM payments WHERE order_id = ANY(%s::uuid[])"
-    assert await rows(app, paid, orders) == [("erased",)]
-    assert await rows(app, reviewed, orders[0]) == [(0,)]
+    assert await sql(app, paid, orders) == [("erased",)]
+    assert await sql(app, reviewed, orders[0]) == [(0,)]
     assert (await shop.payment(orders[0]))["status"] == "captured"
-    assert await rows(app, "SELECT sum(amount) FROM payment_ledger") == ledger
+    assert await sql(app, "SELECT sum(amount) FROM payment_ledger") == ledger
     for table in (
         "users",
         "pseudonyms",
@@ -170,8 +165,8 @@ async def test_nothing_in_the_database_names_who_was_deleted(
         counted = composed.SQL("SELECT count(*) FROM {} WHERE {} = %s").format(
             composed.Identifier(table), composed.Identifier(column)
         )
-        assert await rows(app, counted, user.user_id) == [(0,)], table
-    actions = await rows(app, "SELECT action FROM audit_log WHERE subject = %s ORDER BY id", user.user_id)
+        assert await sql(app, counted, user.user_id) == [(0,)], table
+    actions = await sql(app, "SELECT action FROM audit_log WHERE subject = %s ORDER BY id", user.user_id)
     assert actions == [("email_change_asked",), ("deletion_asked",), ("account_deleted",)]
 
 
@@ -183,7 +178,7 @@ async def test_telephone_number_and_identity_go_too(
     assert (await client.post("/api/v1/users/second-factor", json=body, headers=user.headers)).status_code == 201
     subject, issuer = f"subject-{new_id().hex}", "https://provider.example"
     link = "INSERT INTO openid_identities VALUES (%s, %s, %s, now(), now())"
-    await rows(app, link, issuer, subject, user.user_id)
+    await sql(app, link, issuer, subject, user.user_id)
     assert await where(app, number) == {"sandbox_messages.recipient"}
     assert await where(app, subject) == {"openid_identities.subject"}
     await delete(app, client, user)
@@ -222,9 +217,7 @@ async def test_logging_in_takes_it_back_until_it_has_begun(
     asked = await ask(client, user)
     assert asked.status_code == 202
     assert (await client.get("/api/v1/users/profile", headers=user.headers)).json()["code"] == "session_ended"
-    waits = (await rows(app, "SELECT due_at FROM account_deletions WHERE user_id = %s", user.user_id))[0][
-        0
-    ] - real_now()
+    waits = (await sql(app, "SELECT due_at FROM account_deletions WHERE user_id = %s", user.user_id))[0][0] - real_now()
     assert timedelta(days=13, hours=23) < waits < timedelta(days=14)
     assert await deletion.carry_out_due(app.state.core) == 0
     back = await log_in(client, user)
@@ -233,7 +226,7 @@ async def test_logging_in_takes_it_back_until_it_has_begun(
     await due(app, user)
     assert await deletion.carry_out_due(app.state.core) == 0
     assert await is_there(app, user)
-    actions = await rows(app, "SELECT action FROM audit_log WHERE subject = %s ORDER BY id", user.user_id)
+    actions = await sql(app, "SELECT action FROM audit_log WHERE subject = %s ORDER BY id", user.user_id)
     assert actions == [("deletion_asked",), ("deletion_cancelled",)]
 
 
@@ -244,7 +237,7 @@ async def test_once_it_has_begun_nobody_logs_in(app: FastAPI, client: httpx.Asyn
     assert await deletion.carry_out_due(app.state.core) == 1
     refused = await log_in(client, user)
     assert (refused.status_code, refused.json()["code"]) == (401, "invalid_credentials")
-    assert await rows(app, "SELECT count(*) FROM sessions WHERE user_id = %s AND revoked_at IS NULL", user.user_id) == [
+    assert await sql(app, "SELECT count(*) FROM sessions WHERE user_id = %s AND revoked_at IS NULL", user.user_id) == [
         (0,)
     ]
     assert await is_there(app, user)
@@ -258,9 +251,9 @@ async def test_logins_and_the_beginning_at_once_end_one_way_or_the_other(
         await ask(client, user)
         await due(app, user)
         answer, _ = await asyncio.gather(log_in(client, user), deletion.carry_out_due(wide_core))
-        began = await rows(app, "SELECT began_at IS NOT NULL FROM account_deletions WHERE user_id = %s", user.user_id)
+        began = await sql(app, "SELECT began_at IS NOT NULL FROM account_deletions WHERE user_id = %s", user.user_id)
         live = "SELECT count(*) FROM sessions WHERE user_id = %s AND revoked_at IS NULL"
-        assert (answer.status_code, began, await rows(app, live, user.user_id)) in (
+        assert (answer.status_code, began, await sql(app, live, user.user_id)) in (
             (200, [], [(1,)]), (401, [(True,)], [(0,)]),
         )  # fmt: skip
         while await deletion.carry_out_due(wide_core):
@@ -272,7 +265,7 @@ async def test_a_stolen_token_deletes_nothing(app: FastAPI, client: httpx.AsyncC
     for proof in ({"password": None}, {"password": "a guess of mine"}):
         refused = await ask(client, user, **proof)
         assert (refused.status_code, refused.json()["code"]) == (401, "invalid_credentials")
-    assert await rows(app, "SELECT 1 FROM account_deletions WHERE user_id = %s", user.user_id) == []
+    assert await sql(app, "SELECT 1 FROM account_deletions WHERE user_id = %s", user.user_id) == []
 
 
 async def test_open_orders_hold_it_back(
@@ -287,27 +280,27 @@ async def test_open_orders_hold_it_back(
     order = (await shop.order(user.headers, product)).json()["order_id"]
     refused = await ask(client, user)
     assert (refused.status_code, refused.json()["code"], refused.json()["orders"]) == (409, "open_orders", [order])
-    await rows(app, "INSERT INTO account_deletions VALUES (%s, now(), now() - interval '1 s')", user.user_id)
+    await sql(app, "INSERT INTO account_deletions VALUES (%s, now(), now() - interval '1 s')", user.user_id)
     assert await deletion.carry_out_due(app.state.core) == 1
     held = "SELECT held_back, began_at, due_at > now() + interval '59 min' FROM account_deletions WHERE user_id = %s"
-    assert await rows(app, held, user.user_id) == [("open_orders", None, True)]
-    await rows(app, "UPDATE account_deletions SET began_at = now(), due_at = now() WHERE user_id = %s", user.user_id)
+    assert await sql(app, held, user.user_id) == [("open_orders", None, True)]
+    await sql(app, "UPDATE account_deletions SET began_at = now(), due_at = now() WHERE user_id = %s", user.user_id)
     assert await deletion.carry_out_due(app.state.core) == 1  # one that came in while it began
-    assert await rows(app, held, user.user_id) == [("open_orders", None, True)]
+    assert await sql(app, held, user.user_id) == [("open_orders", None, True)]
     address = "SELECT shipping_address ->> 'city' FROM orders WHERE id = %s"
-    assert await rows(app, address, order) == [("Seattle",)]
+    assert await sql(app, address, order) == [("Seattle",)]
     await client.put(f"/api/v1/orders/{order}/cancel", headers=user.headers)
     await due(app, user)
     while await deletion.carry_out_due(app.state.core):
         pass
-    assert await rows(app, address, order) == [(None,)]
+    assert await sql(app, address, order) == [(None,)]
     assert not await is_there(app, user)
 
 
 async def test_the_last_administrator_stays(
     app: FastAPI, client: httpx.AsyncClient, create_user: Create, internal: dict[str, str]
 ) -> None:
-    await rows(app, "UPDATE users SET role = 'shopper' WHERE role = 'admin'")
+    await sql(app, "UPDATE users SET role = 'shopper' WHERE role = 'admin'")
     admins = []
     for user in [await create_user(), await create_user()]:
         await client.put(f"/api/v1/users/{user.user_id}/role", json={"role": "admin"}, headers=internal)
@@ -319,17 +312,17 @@ async def test_the_last_administrator_stays(
     assert refused.json()["code"] == "last_admin"
     # The other one is no administrator any more when the days of grace are over.
     leaving, staying = admins if answers[0].status_code == 202 else admins[::-1]
-    await rows(app, "UPDATE users SET role = 'shopper' WHERE id = %s", staying.user_id)
+    await sql(app, "UPDATE users SET role = 'shopper' WHERE id = %s", staying.user_id)
     await due(app, leaving)
     assert await deletion.carry_out_due(app.state.core) == 1
     held = "SELECT held_back FROM account_deletions WHERE user_id = %s"
-    assert await rows(app, held, leaving.user_id) == [("last_admin",)]
-    await rows(app, "UPDATE users SET role = 'shopper' WHERE id = %s", leaving.user_id)
+    assert await sql(app, held, leaving.user_id) == [("last_admin",)]
+    await sql(app, "UPDATE users SET role = 'shopper' WHERE id = %s", leaving.user_id)
 
 
 async def with_orders(app: FastAPI, user: Any, number: int, street: str) -> None:
     """Delivered orders, as an import leaves them."""
-    await rows(app, """
+    await sql(app, """
         INSERT INTO orders (id, user_id, channel, status, currency, total, shipping_address, placed_at, updated_at)
         SELECT gen_random_uuid(), %s, 'import', 'delivered', 'USD', 1, jsonb_build_object('street', %s::text), now(), now()
           FROM generate_series(1, %s)""", user.user_id, street, number)  # fmt: skip
@@ -350,7 +343,7 @@ async def test_workers_at_once_delete_each_account_once(
     ids = [user.user_id for user in users]
     assert [await is_there(app, user) for user in users] == [False] * 3
     deleted = "SELECT count(*) FROM audit_log WHERE action = 'account_deleted' AND subject = ANY(%s)"
-    assert await rows(app, deleted, ids) == [(3,)]
+    assert await sql(app, deleted, ids) == [(3,)]
     assert await where(app, street) == set()
 
 
@@ -371,14 +364,14 @@ async def test_a_worker_that_dies_in_the_middle_is_followed_by_another(
         calls += 1
         if calls == 3:
             ((pid,),) = await (await connection.execute("SELECT pg_backend_pid()")).fetchall()
-            await rows(app, "SELECT pg_terminate_backend(%s)", pid)
+            await sql(app, "SELECT pg_terminate_backend(%s)", pid)
         return await erase(connection, user_id)
 
     monkeypatch.setattr(deletion, "_erase_orders", dies)
     with pytest.raises(psycopg.OperationalError):
         await deletion.carry_out_due(wide_core)
     left = "SELECT count(*) FROM orders WHERE user_id = %s AND shipping_address IS NOT NULL"
-    assert await rows(app, left, user.user_id) == [(4,)]
+    assert await sql(app, left, user.user_id) == [(4,)]
     monkeypatch.setattr(deletion, "_erase_orders", erase)
     assert await deletion.carry_out_due(wide_core) == 0  # the lease of the dead one
     await due(app, user)
@@ -415,7 +408,7 @@ async def test_an_order_that_comes_in_meanwhile_either_holds_it_back_or_is_refus
         order, _ = await asyncio.gather(
             shop.order(lasting(user), product, shipping_address=address), carry_out(number * 0.004)
         )
-        held = await rows(app, "SELECT held_back FROM account_deletions WHERE user_id = %s", user.user_id)
+        held = await sql(app, "SELECT held_back FROM account_deletions WHERE user_id = %s", user.user_id)
         outcome = (order.status_code, await is_there(app, user), held, bool(await where(app, street)))
         assert outcome in ((401, False, [], False), (201, True, [("open_orders",)], True))
         seen.add(order.status_code)
@@ -446,10 +439,10 @@ async def test_without_days_of_grace_it_is_at_once_also_where_the_worker_is_kill
         )
         try:
             for _ in range(300):
-                if await rows(app, until, user.user_id):
+                if await sql(app, until, user.user_id):
                     break
                 await asyncio.sleep(0.1)
-            assert await rows(app, until, user.user_id) == [(1,)]
+            assert await sql(app, until, user.user_id) == [(1,)]
         finally:
             process.kill()
             await process.wait()
@@ -476,10 +469,10 @@ async def test_store_credit_ends_with_its_account_and_the_ledger_says_the_same(
     user = await create_user()
     body = {"user_id": user.user_id, "amount": "12.50", "currency": "USD"}
     assert (await client.post("/api/v1/store-credit", json=body, headers=internal)).status_code in (200, 201)
-    ((credit,),) = await rows(app, "SELECT id FROM stored_values WHERE user_id = %s", user.user_id)
+    ((credit,),) = await sql(app, "SELECT id FROM stored_values WHERE user_id = %s", user.user_id)
     await delete(app, client, user)
     kept = "SELECT user_id, available, ended_at IS NOT NULL FROM stored_values WHERE id = %s"
-    ((owner, available, ended),) = await rows(app, kept, credit)
+    ((owner, available, ended),) = await sql(app, kept, credit)
     assert (owner, str(available), ended) == (None, "12.5000", True)
 
 
@@ -487,4 +480,4 @@ async def test_whatever_refers_to_accounts_goes_or_lets_go_with_them(app: FastAP
     keeping = """
         SELECT conrelid::regclass::text FROM pg_constraint
          WHERE contype = 'f' AND confrelid = 'users'::regclass AND confdeltype NOT IN ('c', 'n')"""
-    assert await rows(app, keeping) == []
+    assert await sql(app, keeping) == []

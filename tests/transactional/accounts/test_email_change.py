@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import psycopg
 import pyotp
+from database import sql
 from fastapi import FastAPI
 
 from lakefront.clock import real_now
@@ -26,12 +27,6 @@ NEW_PASSWORD = "a quite different phrase"
 
 def fresh() -> str:
     return f"fresh-{new_id().hex}@example.com"
-
-
-async def sql(app: FastAPI, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    async with app.state.core.db.connection() as connection:
-        found = await connection.execute(statement, parameters)
-        return await found.fetchall() if found.description else []
 
 
 async def letters(app: FastAPI, email: str, subject: str) -> list[str]:

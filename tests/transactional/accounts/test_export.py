@@ -9,18 +9,13 @@ from typing import Any
 import httpx
 import orjson
 import pyotp
+from database import sql
 from fastapi import FastAPI
 
 from lakefront.ids import new_id
 from transactional.accounts import export
 
 Create = Callable[..., Awaitable[Any]]
-
-
-async def sql(app: FastAPI, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    async with app.state.core.db.connection() as connection:
-        found = await connection.execute(statement, parameters)
-        return await found.fetchall() if found.description else []
 
 
 async def ask(client: httpx.AsyncClient, user: Any, **proof: Any) -> httpx.Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import multiprocessing
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 import psycopg
+import pytest
 from fastapi import FastAPI
 
 from lakefront.ids import new_id
@@ -17,7 +19,7 @@ from transactional.accounts.encryption_rotation import rotate
 from transactional.accounts.personal import index_of, opened_email
 from transactional.platform import signing_keys
 from transactional.platform.encryption import Cipher, cipher, version_of
-from transactional.platform.key_stores import FileKeys
+from transactional.platform.key_stores import FileKeys, KeyStoreError
 from transactional.platform.migrate import upgrade
 
 Create = Callable[..., Awaitable[Any]]
@@ -156,3 +158,12 @@ async def test_of_refreshes_of_one_token_at_once_one_wins_and_the_session_ends(
     assert again.json()["code"] == "invalid_refresh_token"
     headers = {"Authorization": f"Bearer {won['access_token']}"}
     assert (await client.get("/api/v1/users/profile", headers=headers)).json()["code"] == "session_ended"
+
+
+@pytest.mark.parametrize("damaged", ["no base64", "YWJj", 7, None])
+def test_a_damaged_key_is_told_in_words(tmp_path: Path, damaged: object) -> None:
+    """By what the followers of keys expect: anything else would end them without a word."""
+    path = tmp_path / "field-keys.json"
+    path.write_text(json.dumps({"keys": {"1": damaged}}))
+    with pytest.raises(KeyStoreError, match="key 1"):
+        FileKeys(path).refresh()
