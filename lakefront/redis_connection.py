@@ -8,6 +8,7 @@ that gave up leaves its answer to be thrown away, and a connection that answers 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ssl
 from collections import deque
 from collections.abc import Sequence
@@ -154,3 +155,20 @@ class RedisConnection:
         if self._protocol is not None:
             self._protocol.abort()
             self._protocol = None
+
+
+class Script:
+    """A Lua script, asked for by its hash: its text is sent only to a Redis that does not know it yet."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._hash = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()  # as EVALSHA names scripts
+
+    async def run(self, connection: RedisConnection, *calls: tuple[Any, ...]) -> Answer:
+        """The answer of each call (number of keys, keys, arguments), in one round trip. Raises as ``ask`` does."""
+        try:
+            return await connection.ask([("EVALSHA", self._hash, *call) for call in calls])
+        except ResponseError as error:
+            if not str(error).startswith("NOSCRIPT"):
+                raise
+        return await connection.ask([("EVAL", self._text, *call) for call in calls])

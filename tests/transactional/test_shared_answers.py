@@ -21,7 +21,7 @@ from transactional.catalogue import service
 from transactional.platform.cache import Body, Memory, Rendered, RenderedCache
 from transactional.platform.invalidations import EPOCH, News, tell
 from transactional.platform.news_follower import Follower
-from transactional.platform.shared_answers import SharedAnswers
+from transactional.platform.shared_answers import Made, SharedAnswers
 
 PRODUCT = "0192-product"
 
@@ -63,7 +63,7 @@ class Worker:
             if found := await self.shared.get(PRODUCT, ""):
                 return Body(*found)
             body, version = await row.read(gate)
-            await self.shared.put(PRODUCT, "", body, version, before)
+            await self.shared.put(Made(PRODUCT, "", body, version, before))
             return Body(body)
 
         return await self.pages.get(PRODUCT, render, subject=PRODUCT)
@@ -102,6 +102,14 @@ async def house(own_redis: tuple[str, subprocess.Popen[bytes]]) -> AsyncIterator
 async def hear(*workers: Worker) -> None:
     for worker in workers:
         await worker.follower.read()
+
+
+async def is_shared(worker: Worker, subject: str, variant: str = "") -> bytes:
+    """What the store has, once it has it."""
+    async with asyncio.timeout(5.0):
+        while (found := await worker.shared.get(subject, variant)) is None:
+            await asyncio.sleep(0.01)
+    return found[0]
 
 
 House = tuple[Relay, Worker, Worker]
@@ -152,7 +160,7 @@ async def test_news_takes_out_all_that_is_shared_about_a_product_and_nothing_els
     before = one.shared.before()
     assert before is not None
     for subject, variant in (("a", ""), ("a", "de"), ("b", "")):
-        assert await one.shared.put(subject, variant, b"{}", 1, before)
+        assert await one.shared.put(Made(subject, variant, b"{}", 1, before)) == [True]
     await relay.tells(stock=["a"])
     found = [await one.shared.get(subject, variant) for subject, variant in (("a", ""), ("a", "de"), ("b", ""))]
     assert [each is not None for each in found] == [False, False, True]
@@ -162,14 +170,14 @@ async def test_when_everything_may_be_old_nothing_shared_before_is_shown(house: 
     relay, one, _ = house
     before = one.shared.before()
     assert before is not None
-    assert await one.shared.put("a", "", b"{}", 9, before)
+    assert await one.shared.put(Made("a", "", b"{}", 9, before)) == [True]
     await relay.tells(is_all=True)
     assert await one.shared.get("a", "") is None
-    assert not await one.shared.put("a", "", b"{}", 9, before)
+    assert await one.shared.put(Made("a", "", b"{}", 9, before)) == [False]
     await hear(one)
     after = one.shared.before()
     assert after is not None
-    assert await one.shared.put("a", "", b"{}", 1, after)  # a version of before counts no longer
+    assert await one.shared.put(Made("a", "", b"{}", 1, after)) == [True]  # a version of before counts no longer
     assert await one.shared.get("a", "") is not None
 
 
@@ -178,10 +186,43 @@ async def test_a_store_that_lost_its_data_takes_nothing_that_began_before(house:
     before = one.shared.before()
     assert before is not None
     await relay.store.ask([("FLUSHALL",)])
-    assert not await one.shared.put("a", "", b"{}", 1, before)
+    assert await one.shared.put(Made("a", "", b"{}", 1, before)) == [False]
     await relay.tells()
-    assert not await one.shared.put("a", "", b"{}", 1, before)
+    assert await one.shared.put(Made("a", "", b"{}", 1, before)) == [False]
     assert await relay.store.ask([("EXISTS", EPOCH)]) == [1]
+
+
+async def test_answers_that_are_made_at_once_are_put_there_together(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, one, other = house
+    before, asked = one.shared.before(), one.store.ask
+    assert before is not None
+    rounds: list[int] = []
+
+    async def counted(commands: Any) -> Any:
+        rounds.append(len(commands))
+        return await asked(commands)
+
+    await asked([("SCRIPT", "FLUSH")])  # as in a Redis that has just been started
+    monkeypatch.setattr(one.store, "ask", counted)
+    for subject in ("a", "b", "c"):
+        one.shared.share(Made(subject, "", subject.encode(), 1, before))
+    assert [await is_shared(other, subject) for subject in ("a", "b", "c")] == [b"a", b"b", b"c"]
+    one.shared.share(Made("d", "", b"d", 1, before))
+    assert await is_shared(other, "d") == b"d"
+    assert rounds == [3, 3, 1]  # the script's text was needed once
+
+
+async def test_news_overtakes_what_waits_to_be_shared(house: House) -> None:
+    relay, one, _ = house
+    before = one.shared.before()
+    assert before is not None
+    one.shared.share(Made("a", "", b"old", 1, before))
+    await relay.tells(product=["a"])
+    one.shared.share(Made("b", "", b"new", 1, before))
+    assert await is_shared(one, "b") == b"new"
+    assert await one.shared.get("a", "") is None
 
 
 async def test_without_news_nothing_is_shared(house: House) -> None:
@@ -197,7 +238,7 @@ async def test_a_paused_store_is_late_and_then_left_alone(house: House, own_redi
     own_redis[1].send_signal(signal.SIGSTOP)
     began = time.monotonic()
     assert [await one.shared.get("a", "") for _ in range(30)] == [None] * 30
-    assert not await one.shared.put("a", "", b"{}", 1, before)
+    assert await one.shared.put(Made("a", "", b"{}", 1, before)) == [False]
     assert time.monotonic() - began < 1.0
 
 
@@ -206,7 +247,7 @@ async def test_what_took_long_to_render_is_not_shared(house: House, monkeypatch:
     before = one.shared.before()
     assert before is not None
     monkeypatch.setattr("transactional.platform.shared_answers.time.monotonic", lambda: before.began + 5.1)
-    assert not await one.shared.put("a", "", b"{}", 1, before)
+    assert await one.shared.put(Made("a", "", b"{}", 1, before)) == [False]
 
 
 async def test_a_page_that_another_release_has_rendered_is_not_shown(
@@ -223,6 +264,7 @@ async def test_a_page_that_another_release_has_rendered_is_not_shown(
         return str(orjson.loads((await service.product_page(app.state.core, product)).body)["title"])
 
     assert await title() == "Lantern"
+    await is_shared(one, str(product), f"{service._RENDERING}:")
     async with app.state.core.db.connection() as connection:
         await connection.execute("UPDATE products SET title = 'Torch' WHERE id = %s", [product])
     assert await title() == "Lantern"  # nobody was told: this is what was shared

@@ -31,6 +31,7 @@ from transactional.platform.errors import Problem, not_found
 from transactional.platform.news_follower import shared_pages
 from transactional.platform.outbox import tell
 from transactional.platform.query import Row, document, first, jsonb, rows
+from transactional.platform.shared_answers import Made
 from transactional.sellers.access import editor
 from transactional.sellers.standing import hidden
 
@@ -117,7 +118,7 @@ async def product_page(core: Core, product_id: UUID, language: str | None = None
         if is_for_a_moment:
             return Body(body, MOMENT_SECONDS)
         if shared is not None and before is not None:
-            await shared.put(subject, variant, body, version, before)
+            shared.share(Made(subject, variant, body, version, before))
         return Body(body)
 
     return await pages.get(subject if language is None else (subject, language), render, subject=subject)

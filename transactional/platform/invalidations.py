@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from lakefront.redis_connection import RedisConnection
+from lakefront.redis_connection import RedisConnection, Script
 
 STREAM = "{cache}:news"
 EPOCH = "{cache}:epoch"
@@ -71,7 +71,7 @@ class News:
 
 GONE_SECONDS = 10
 """For so long the store knows when a subject last changed; longer than it may take to render an answer."""
-_TELL = """
+_TELL = Script("""
 local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'news', ARGV[2])
 if ARGV[3] == '1' or redis.call('EXISTS', KEYS[2]) == 0 then redis.call('SET', KEYS[2], id) end
 for place = 3, #KEYS, 2 do
@@ -79,7 +79,7 @@ for place = 3, #KEYS, 2 do
   redis.call('UNLINK', KEYS[place + 1])
 end
 return id
-"""
+""")
 
 
 def gone_key(subject: str) -> str:
@@ -98,4 +98,4 @@ async def tell(store: RedisConnection, news: News) -> Any:
     subjects = dict.fromkeys(subject for named in news.topics.values() for subject in named)
     keys = [key for subject in subjects for key in (gone_key(subject), shared_key(subject))]
     arguments = (MOST_ENTRIES, news.encoded(), int(news.is_all), GONE_SECONDS)
-    return await store.ask([("EVAL", _TELL, 2 + len(keys), STREAM, EPOCH, *keys, *arguments)])
+    return await _TELL.run(store, (2 + len(keys), STREAM, EPOCH, *keys, *arguments))

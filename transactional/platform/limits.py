@@ -10,17 +10,16 @@ Logins, and whatever else proves who somebody is, have a smaller budget beside i
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from dataclasses import dataclass
 
 import structlog
 from prometheus_client import Counter
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lakefront.breaker import CircuitBreaker, CircuitOpen
-from lakefront.redis_connection import RedisConnection
+from lakefront.redis_connection import RedisConnection, Script
 from lakefront.settings import settings
 from transactional.platform.authentication import address_of, identity_of, is_internal
 from transactional.platform.errors import Problem, problem_response
@@ -47,15 +46,14 @@ LIMITED = Counter("lakefront_rate_limited", "Requests refused because the caller
 DEGRADED = Counter("lakefront_rate_limit_degraded", "Leases that a worker gave itself because Redis was away.")
 log = structlog.get_logger(__name__)
 
-_LEASE = """
+_LEASE = Script("""
 local used = tonumber(redis.call('GET', KEYS[1]) or '0')
 local left = tonumber(ARGV[1]) - used
 if left <= 0 then return {0, 0} end
 local share = math.max(1, math.floor(left / tonumber(ARGV[2])))
 redis.call('SET', KEYS[1], used + share, 'EX', ARGV[3])
 return {share, left - share}
-"""
-_LEASE_HASH = hashlib.sha1(_LEASE.encode(), usedforsecurity=False).hexdigest()  # as EVALSHA names scripts
+""")
 
 
 @dataclass(slots=True)
@@ -108,7 +106,8 @@ class RateLimiter:
         try:
             self._breaker.check()
             async with asyncio.timeout(_STORE_DEADLINE_SECONDS):
-                share, elsewhere = await self._ask_for_lease(f"limit:{caller}:{budget.window}", store)
+                key, seconds = f"limit:{caller}:{budget.window}", str(2 * WINDOW_SECONDS)
+                [(share, elsewhere)] = await _LEASE.run(store, ("1", key, str(self.limit), str(LEASE_SHARE), seconds))
         except (RedisError, OSError, TimeoutError, CircuitOpen) as error:
             if not isinstance(error, CircuitOpen):
                 self._breaker.failed()
@@ -122,17 +121,6 @@ class RateLimiter:
         self._breaker.succeeded()
         budget.leased += share
         budget.elsewhere = elsewhere
-
-    async def _ask_for_lease(self, key: str, store: RedisConnection) -> tuple[int, int]:
-        """How many requests Redis grants, and how many it has left. It knows the script by its hash, until it restarts."""
-        arguments = ("1", key, str(self.limit), str(LEASE_SHARE), str(2 * WINDOW_SECONDS))
-        try:
-            [(share, left)] = await store.ask([("EVALSHA", _LEASE_HASH, *arguments)])
-        except ResponseError as error:
-            if not str(error).startswith("NOSCRIPT"):
-                raise
-            [(share, left)] = await store.ask([("EVAL", _LEASE, *arguments)])
-        return share, left
 
     def _make_room(self, window: int) -> None:
         if len(self._budgets) < _MOST_CALLERS:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,17 +19,20 @@ from prometheus_client import Counter
 from redis.exceptions import RedisError
 
 from lakefront.breaker import CircuitBreaker, CircuitOpen
-from lakefront.redis_connection import Answer, RedisConnection
+from lakefront.redis_connection import Answer, RedisConnection, Script
 from transactional.platform.invalidations import EPOCH, GONE_SECONDS, gone_key, shared_key
 
 _DEADLINE_SECONDS = 0.05
 _BREAKER_SECONDS = 2.0
 _LONGEST_RENDERING = GONE_SECONDS / 2
+_GATHER_SECONDS = 0.02
+"""For so long answers wait to be put there together; who waits for the answer itself does not wait for this."""
+_MOST_GATHERED = 256
 SHARED = Counter("lakefront_shared_answers", "Answers asked for in the store.", ["result"])
 log = structlog.get_logger(__name__)
 
 # Ids of the stream are compared by their two numbers.
-_PUT = """
+_PUT = Script("""
 local function older(one, other)
   local a, b = string.match(one, '(%d+)-(%d+)')
   local c, d = string.match(other, '(%d+)-(%d+)')
@@ -42,7 +46,7 @@ if known[1] and not older(known[1], epoch) and tonumber(known[2]) > tonumber(ARG
 redis.call('HSET', KEYS[3], ARGV[2] .. ':place', ARGV[1], ARGV[2] .. ':version', ARGV[3], ARGV[2] .. ':body', ARGV[4])
 redis.call('EXPIRE', KEYS[3], ARGV[5])
 return 1
-"""
+""")
 
 
 class News(Protocol):
@@ -61,6 +65,18 @@ class Before:
     began: float
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A rendered answer about a subject, of one of its variants (languages)."""
+
+    subject: str
+    variant: str
+    body: bytes
+    version: int
+    """Of the row that it was rendered from."""
+    before: Before
+
+
 class SharedAnswers:
     """One kind of answers in the store, as one worker uses them."""
 
@@ -69,6 +85,8 @@ class SharedAnswers:
         self._news = news
         self._seconds = seconds
         self._breaker = CircuitBreaker("store of answers", failures_to_open=3, seconds_open=_BREAKER_SECONDS)
+        self._gathered: list[Made] = []
+        self._putting: set[asyncio.Task[object]] = set()
 
     def before(self) -> Before | None:
         """To be asked before anything is read; None: nothing can be shared now."""
@@ -78,7 +96,8 @@ class SharedAnswers:
     async def get(self, subject: str, variant: str) -> tuple[bytes, float] | None:
         """An answer about a subject and the seconds that are left to it."""
         key = shared_key(subject)
-        answers = await self._ask(("GET", EPOCH), ("HMGET", key, f"{variant}:place", f"{variant}:body"), ("TTL", key))
+        asked = (("GET", EPOCH), ("HMGET", key, f"{variant}:place", f"{variant}:body"), ("TTL", key))
+        answers = await self._guarded(lambda: self._store.ask(asked))
         if answers is None:
             SHARED.labels("unasked").inc()
             return None
@@ -89,19 +108,37 @@ class SharedAnswers:
         SHARED.labels("hit").inc()
         return body, float(left)
 
-    async def put(self, subject: str, variant: str, body: bytes, version: int, before: Before) -> bool:
-        """Share an answer; False where a newer one or news has overtaken it."""
-        if time.monotonic() - before.began > _LONGEST_RENDERING:
-            return False
-        keys = (EPOCH, gone_key(subject), shared_key(subject))
-        answers = await self._ask(("EVAL", _PUT, 3, *keys, before.place, variant, version, body, self._seconds))
-        return answers == [1]
+    def share(self, made: Made) -> None:
+        """Put an answer into the store shortly, together with others."""
+        if len(self._gathered) >= _MOST_GATHERED:  # the store does not keep up; another miss will share it
+            return
+        self._gathered.append(made)
+        if len(self._gathered) == 1:
+            asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._put_gathered)
 
-    async def _ask(self, *commands: tuple[object, ...]) -> Answer | None:
+    def _put_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        task = asyncio.create_task(self.put(*gathered))
+        self._putting.add(task)
+        task.add_done_callback(self._putting.discard)
+
+    async def put(self, *answers: Made) -> list[bool]:
+        """Put answers into the store; False for one that took long, or that something newer or news has overtaken."""
+        now = time.monotonic()
+        in_time = [now - made.before.began <= _LONGEST_RENDERING for made in answers]
+        calls = [self._call(made) for made, is_in_time in zip(answers, in_time, strict=True) if is_in_time]
+        taken = iter(await self._guarded(lambda: _PUT.run(self._store, *calls)) or []) if calls else iter([])
+        return [is_in_time and next(taken, 0) == 1 for is_in_time in in_time]
+
+    def _call(self, made: Made) -> tuple[object, ...]:
+        keys = (EPOCH, gone_key(made.subject), shared_key(made.subject))
+        return (3, *keys, made.before.place, made.variant, made.version, made.body, self._seconds)
+
+    async def _guarded(self, ask: Callable[[], Awaitable[Answer]]) -> Answer | None:
         try:
             self._breaker.check()
             async with asyncio.timeout(_DEADLINE_SECONDS):
-                answers = await self._store.ask(commands)
+                answers = await ask()
         except CircuitOpen:
             return None
         except (RedisError, OSError, TimeoutError) as error:
