@@ -29,8 +29,7 @@ WITH asked AS (
       FROM products p LEFT JOIN product_translations t ON t.product_id = p.id AND t.language = %(language)s::text
      WHERE p.id = %(product_id)s AND p.status <> 'inactive'
 ), variant AS (
-    SELECT v.id, v.options, v.status, sold.offered, sold.held,
-           v.version + coalesce((SELECT sum(s.version) FROM stock s WHERE s.product_id = v.id), 0) AS version,
+    SELECT v.id, v.options, v.status, sold.offered, carts.held, v.version + stocked.version AS version,
            json_build_object(
                'variant_id', v.id, 'sku', v.sku, 'options', v.options, 'price', money_text(v.price, v.currency),
                'base_price', money_text(v.base_price, v.currency),
@@ -44,8 +43,11 @@ WITH asked AS (
       CROSS JOIN LATERAL (SELECT * FROM products own WHERE own.id = p.id AND NOT p.has_variants
                           UNION ALL
                           SELECT * FROM products sold WHERE sold.parent_id = p.id AND p.has_variants) v
-      CROSS JOIN LATERAL (SELECT CASE WHEN v.status = 'active' THEN greatest({stock} - held, 0) ELSE 0 END AS offered, held
-                            FROM (SELECT {in_carts} AS held) AS carts) sold
+      CROSS JOIN LATERAL (SELECT coalesce(sum(s.available), 0) AS available, coalesce(sum(s.version), 0) AS version
+                            FROM stock s WHERE s.product_id = v.id) stocked
+      CROSS JOIN LATERAL (SELECT {in_carts} AS held OFFSET 0) carts
+      CROSS JOIN LATERAL (SELECT CASE WHEN v.status = 'active' THEN greatest(stocked.available - carts.held, 0) ELSE 0 END
+                                 AS offered) sold
 )
 SELECT json_build_object(
            'product_id', p.id, 'sku', p.sku, 'title', p.shown_title, 'description', p.shown_description,
@@ -57,7 +59,7 @@ SELECT json_build_object(
            'seller_name', (SELECT s.display_name FROM sellers s WHERE s.code = p.seller),
            'breadcrumbs', (SELECT json_agg(json_build_object('category_id', a.id, 'path', a.path, 'name', a.name)
                                            ORDER BY a.path)
-                             FROM categories a WHERE a.path = ANY(category_ancestry(c.path))),
+                             FROM category_ancestry(c.path) JOIN categories a ON a.path = path_above),
            'options', coalesce((SELECT json_agg(json_build_object('name', o.name, 'values', coalesce((
                                        SELECT json_agg(value ORDER BY first_id)
                                          FROM (SELECT v.options ->> o.name AS value, min(v.id::text) AS first_id
@@ -74,7 +76,7 @@ SELECT json_build_object(
        (SELECT sum(held) > 0 FROM variant) OR p.parent_id IS NOT NULL,
        (p.version + p.rating_version + (SELECT sum(version) FROM variant))::bigint
   FROM asked p JOIN categories c ON c.id = p.category_id JOIN products rated ON rated.id = coalesce(p.parent_id, p.id)
-""".replace("{stock}", _STOCK.format(row="v")).replace("{in_carts}", _IN_CARTS.format(row="v"))
+""".replace("{in_carts}", _IN_CARTS.format(row="v"))
 
 KNOWN_SKUS = "SELECT sku, id FROM products WHERE sku = ANY(%(skus)s)"
 
@@ -224,7 +226,7 @@ FACETS = FACETS.replace("{listed}", _LISTED).replace("{of_brand}", _OF_BRAND)
 BREADCRUMBS = """
 SELECT json_build_object('items', json_agg(json_build_object('category_id', a.id, 'path', a.path, 'name', a.name)
                                            ORDER BY a.path))::text
-  FROM categories c JOIN categories a ON a.path = ANY(category_ancestry(c.path))
+  FROM categories c CROSS JOIN category_ancestry(c.path) JOIN categories a ON a.path = path_above
  WHERE c.id = %(category_id)s HAVING count(*) > 0
 """
 
