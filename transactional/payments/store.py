@@ -66,16 +66,17 @@ SELECT 1 AS granted FROM granted
 """
 
 # Operations whose time has come, at most one of a payment and only its oldest; the due time becomes the lease. The
-# epoch that is raised here is named by whatever the worker writes afterwards.
+# epoch that is raised here is named by whatever the worker writes afterwards. OFFSET 0: what is earlier is looked for among
+# the payment's own operations; PostgreSQL would look among all that is due, for each that is due.
 TAKE_DUE = """
 UPDATE payment_operations t SET due_at = %(lease_until)s, attempts = attempts + 1, epoch = epoch + 1
   FROM payments p
  WHERE t.id IN (
         SELECT d.id FROM payment_operations d
          WHERE d.status = 'due' AND d.due_at <= %(real_now)s
-           AND NOT EXISTS (SELECT FROM payment_operations e
-                            WHERE e.payment_id = d.payment_id AND e.status = 'due' AND e.id < d.id
-                              AND e.kind <> 'void_stray')
+           AND NOT EXISTS (SELECT FROM (SELECT * FROM payment_operations e
+                                         WHERE e.payment_id = d.payment_id AND e.id < d.id OFFSET 0) AS earlier
+                            WHERE earlier.status = 'due' AND earlier.kind <> 'void_stray')
          ORDER BY d.due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
    AND p.id = t.payment_id
 RETURNING t.id, t.payment_id, t.kind, t.amount, t.reason, t.epoch, t.attempts,
