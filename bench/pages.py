@@ -25,7 +25,11 @@ from lakefront.secrets import load_secrets
 
 SIZES = (1_000, 100_000)
 USERS, CLIENTS, SECONDS, TURNS = 1_000, 16, 5.0, 3
-_WARM_UP_SECONDS = {1_000: 6.0, 100_000: 90.0}
+WARM_UP_ROUND_SECONDS, WARM_UP_ROUNDS, LEVEL = 15.0, 40, 0.0025
+"""The shop is warm when a round's hit rate is by less than this above that of the round before: pages live for an hour, so that
+a shop in business has nearly all that it has room for."""
+PARTS = ("api", "postgres", "store")
+"""What an answer of the shop costs; the bare route has nothing but itself."""
 _SETTINGS = {"LAKEFRONT_SIMULATION": "false", "LAKEFRONT_RATE_LIMIT_PER_MINUTE": "10000000"}
 Paths = Callable[[Sequence[str]], list[str]]
 
@@ -74,14 +78,15 @@ def measure(name: str, paths: Paths, bare_paths: Paths, console: Console, sizes:
             plan = _plan(url, paths(ids), shoppers.tokens(servers, USERS))
             bare_plan = _plan(bare_url, bare_paths(ids), [])
             console.print("warming up")
-            await_(send(_lasting(plan, _WARM_UP_SECONDS.get(size, 10.0))))
+            seconds = _warm_up(url, plan)
+            result.add(f"warm-up, {size:,} products", seconds, "s")
             await_(send(_lasting(bare_plan, 2.0)))
             hits, misses = _hits_and_misses(url)
             turns: dict[str, list[Turn]] = {"bare": [], "api": []}
             for turn in range(TURNS):
                 console.print(f"turn {turn + 1} of {TURNS}")
-                turns["bare"].append(_turn(servers, "bare", _lasting(bare_plan, SECONDS)))
-                turns["api"].append(_turn(servers, "api", _lasting(plan, SECONDS, seed=turn)))
+                turns["bare"].append(_turn(servers, ("bare",), _lasting(bare_plan, SECONDS)))
+                turns["api"].append(_turn(servers, PARTS, _lasting(plan, SECONDS, seed=turn)))
             hits, misses = (now - before for now, before in zip(_hits_and_misses(url), (hits, misses), strict=True))
             _report(result, size, turns, hits / (hits + misses))
     return result
@@ -100,10 +105,24 @@ def _lasting(plan: Plan, seconds: float, seed: int = 99) -> Plan:
     return Plan(**{**plan.__dict__, "seconds": seconds, "seed": seed})
 
 
-def _turn(servers: Environment, process: str, plan: Plan) -> Turn:
-    before = servers.cpu_seconds(process)
+def _warm_up(url: str, plan: Plan) -> float:
+    """Ask until the hit rate is level; the seconds that it took."""
+    last = 0.0
+    for round_ in range(1, WARM_UP_ROUNDS + 1):
+        before = _hits_and_misses(url)
+        await_(send(_lasting(plan, WARM_UP_ROUND_SECONDS, seed=100 + round_)))
+        hits, misses = (now - then for now, then in zip(_hits_and_misses(url), before, strict=True))
+        rate = hits / (hits + misses)
+        if rate - last < LEVEL:
+            break
+        last = rate
+    return round_ * WARM_UP_ROUND_SECONDS
+
+
+def _turn(servers: Environment, processes: Sequence[str], plan: Plan) -> Turn:
+    before = servers.cpu_seconds(*processes)
     outcome = await_(send(plan))
-    used = servers.cpu_seconds(process) - before
+    used = servers.cpu_seconds(*processes) - before
     return Turn(outcome, used * 1000 / sum(outcome.statuses.values()))
 
 

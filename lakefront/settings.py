@@ -106,7 +106,9 @@ class Settings(BaseSettings):
     reviews_auto_approve: bool = Field(False, description="Shows reviews at once; a moderator may still take one away.")
 
     # Caches
-    cache_megabytes: int = Field(128, ge=1, description="Room of one API worker for answers that it keeps.")
+    cache_megabytes: int = Field(
+        256, ge=1, description="Room of one API worker for answers that it keeps: some 100,000 pages of products."
+    )
 
     # Limits and tokens
     rate_limit_per_minute: int = Field(100, ge=1, description="Requests a minute of one user or address.")

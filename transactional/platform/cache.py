@@ -15,7 +15,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from typing import Any
@@ -86,12 +86,12 @@ class Rendered:
     subject: Hashable
     body: bytes
     etag: str
-    headers: list[tuple[bytes, bytes]]
-    """As ASGI sends them."""
+    headers: tuple[tuple[bytes, bytes], ...]
+    """As ASGI sends them. Tuples, here and below: the garbage collector leaves those of bytes alone, and there are many."""
     expires: float
     counts_alone_until: float
     size: int
-    targets: list[Hashable] = field(default_factory=list)
+    targets: tuple[Hashable, ...] = ()
     route: Any = None
 
 
@@ -142,7 +142,7 @@ class Memory:
         if entry not in self._entries or target in self.by_target or len(entry.targets) >= MOST_TARGETS:
             return
         entry.route = route
-        entry.targets.append(target)
+        entry.targets += (target,)
         entry.size += _TARGET_BYTES
         self.bytes += _TARGET_BYTES
         self.by_target[target] = entry
@@ -205,7 +205,7 @@ class RenderedCache:
         self._rendering: dict[Hashable, asyncio.Task[Rendered]] = {}
         self._hits = HITS.labels(kind)
         self._misses = MISSES.labels(kind)
-        self._control = self.kind.cache_control.encode()
+        self._control = (b"cache-control", self.kind.cache_control.encode())
         memory.join(self)
 
     def fresh(self, key: Hashable) -> Rendered | None:
@@ -232,7 +232,7 @@ class RenderedCache:
             self._misses.inc()
             if subject is not None and subject != key:
                 self._about.setdefault(subject, set()).add(key)
-            running = asyncio.ensure_future(self._render(key, render, subject))
+            running = asyncio.create_task(self._render(key, render, subject))
             self._rendering[key] = running
             running.add_done_callback(partial(self._rendered, key, subject))
         else:
@@ -295,12 +295,7 @@ class RenderedCache:
 
     def _entry(self, key: Hashable, subject: Hashable, body: Body, began: float) -> Rendered:
         etag = f'"{blake2b(body.bytes, digest_size=8).hexdigest()}"'
-        headers = [
-            _JSON,
-            (b"content-length", str(len(body.bytes)).encode()),
-            (b"etag", etag.encode()),
-            (b"cache-control", self._control),
-        ]
+        length = (b"content-length", str(len(body.bytes)).encode())
         lives = self._seconds if body.at_most is None else min(self._seconds, body.at_most)
         return Rendered(
             self,
@@ -308,7 +303,7 @@ class RenderedCache:
             subject,
             body.bytes,
             etag,
-            headers,
+            (_JSON, length, (b"etag", etag.encode()), self._control),
             expires=began + lives,
             counts_alone_until=began + min(lives, self._alone),
             size=len(body.bytes) + _ENTRY_BYTES,
