@@ -36,6 +36,9 @@ _DECIMALS = {
     **dict.fromkeys(["CLF", "UYW"], 4),
 }
 
+_UNITS = {places: Decimal(1).scaleb(-places) for places in (0, 2, 3, 4)}
+"""The least amount by the digits after the point."""
+
 # What is paid in: the codes of ISO 4217, list one, but for metals, units of account, and the codes for tests and no currency.
 _CODES = (
     "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF "
@@ -56,7 +59,7 @@ def decimals(currency: str) -> int:
 
 def rounded(amount: Decimal, currency: str) -> Decimal:
     """The amount in the currency's own decimals, half rounded away from zero."""
-    return amount.quantize(Decimal(1).scaleb(-decimals(currency)), rounding=ROUND_HALF_UP)
+    return amount.quantize(_UNITS[decimals(currency)], rounding=ROUND_HALF_UP)
 
 
 def line_total(unit_price: Decimal, quantity: int, currency: str) -> Decimal:

@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from lakefront.telemetry import correlation_id
 from transactional.orders import service
@@ -24,7 +24,7 @@ from transactional.orders.schemas import (
     TrackingAnswer,
 )
 from transactional.platform.authentication import Caller, CallerDep, needs
-from transactional.platform.core import CoreDep
+from transactional.platform.core import CoreDep, core
 from transactional.platform.errors import PROBLEM_JSON, responses
 from transactional.platform.permissions import Permission
 
@@ -62,9 +62,9 @@ def answered(answer: Answer) -> Response:
     responses=responses(401, 402, 403, 404, 409, 422),
 )
 async def place_order(
-    body: OrderRequest, core: CoreDep, caller: CallerDep, idempotency_key: IdempotencyKey = None
+    request: Request, body: OrderRequest, caller: CallerDep, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    return answered(await checkout.check_out(core, caller, body, idempotency_key))
+    return answered(await checkout.check_out(core(request), caller, body, idempotency_key))
 
 
 @router.get("/{order_id}", summary="An order", responses=responses(401, 404))

@@ -96,9 +96,14 @@ def route(
 
 
 def _rule(gateway: str, payment: Payment, rules: Sequence[Rule]) -> Rule | None:
-    own = [rule for rule in rules if rule.gateway == gateway and rule.method == payment.method]
-    exact = next((rule for rule in own if rule.currency == payment.currency), None)
-    return exact or next((rule for rule in own if rule.currency is None), None)
+    general = None
+    for rule in rules:
+        if rule.gateway == gateway and rule.method == payment.method:
+            if rule.currency == payment.currency:
+                return rule
+            if rule.currency is None and general is None:
+                general = rule
+    return general
 
 
 def _fits(rule: Rule, payment: Payment) -> bool:
