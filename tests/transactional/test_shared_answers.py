@@ -69,6 +69,7 @@ class Worker:
         return await self.pages.get(PRODUCT, render, subject=PRODUCT)
 
     async def close(self) -> None:
+        await self.shared.close()
         await self.tail.close()
         await self.store.close()
 

@@ -138,7 +138,8 @@ async def follow_news(core: Core) -> None:
 
 async def stop_following(core: Core) -> None:
     """Stop it."""
-    _shared.pop(core.db, None)
+    if (shared := _shared.pop(core.db, None)) is not None:
+        await shared.close()
     if (following := _following.pop(core.db, None)) is not None:
         task, connection = following
         task.cancel()

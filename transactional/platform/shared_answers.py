@@ -86,6 +86,7 @@ class SharedAnswers:
         self._seconds = seconds
         self._breaker = CircuitBreaker("store of answers", failures_to_open=3, seconds_open=_BREAKER_SECONDS)
         self._gathered: list[Made] = []
+        self._soon: asyncio.TimerHandle | None = None
         self._putting: set[asyncio.Task[object]] = set()
 
     def before(self) -> Before | None:
@@ -113,10 +114,19 @@ class SharedAnswers:
         if len(self._gathered) >= _MOST_GATHERED:  # the store does not keep up; another miss will share it
             return
         self._gathered.append(made)
-        if len(self._gathered) == 1:
-            asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._put_gathered)
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._put_gathered)
+
+    async def close(self) -> None:
+        """Give up what is not there yet."""
+        if self._soon is not None:
+            self._soon.cancel()
+        for task in self._putting:
+            task.cancel()
+        await asyncio.gather(*self._putting, return_exceptions=True)
 
     def _put_gathered(self) -> None:
+        self._soon = None
         gathered, self._gathered = self._gathered, []
         task = asyncio.create_task(self.put(*gathered))
         self._putting.add(task)
