@@ -35,7 +35,7 @@ def demo(
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report as JSON to this file.")] = None,
     shoppers: Annotated[int, typer.Option(min=20, help="How many people trade.")] = 300,
-    days: Annotated[int, typer.Option(min=3, help="Days of the first history; fraud needs some 24.")] = 25,
+    days: Annotated[int, typer.Option(min=3, help="Days of the first history; fraud needs some 28.")] = 30,
     days_with_models: Annotated[int, typer.Option(min=1, help="Days of trade with the models in force.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another world.")] = 1,
 ) -> None:
