@@ -11,13 +11,14 @@ from transactional.platform.errors import not_found
 from transactional.platform.permissions import Permission
 
 
+def is_own(caller: Caller, order: Mapping[str, Any]) -> bool:
+    """Whether the order (with user_id and session) is the caller's own."""
+    if order["user_id"] is not None:
+        return bool(caller.user_id == order["user_id"])
+    return caller.session is not None and bool(caller.session == order["session"])
+
+
 def check_owner(caller: Caller, order: Mapping[str, Any], order_id: UUID) -> None:
     """Raise 404 unless the order (with user_id and session) is the caller's: others do not learn that it exists."""
-    if caller.may(Permission.ACT_ON_ORDERS):
-        return
-    if order["user_id"] is not None:
-        mine = caller.user_id == order["user_id"]
-    else:
-        mine = caller.session is not None and caller.session == order["session"]
-    if not mine:
+    if not caller.may(Permission.ACT_ON_ORDERS) and not is_own(caller, order):
         raise not_found("order", order_id)

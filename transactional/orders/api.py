@@ -100,13 +100,13 @@ async def order_history(
     "/{order_id}/review", summary="Decide on an order held for review", responses=responses(401, 403, 404, 409)
 )
 async def review_order(
-    order_id: UUID, body: ReviewRequest, core: CoreDep, _: Annotated[Caller, needs(Permission.REVIEW_ORDERS)]
+    order_id: UUID, body: ReviewRequest, core: CoreDep, caller: Annotated[Caller, needs(Permission.REVIEW_ORDERS)]
 ) -> StatusAnswer:
-    return StatusAnswer.model_validate(await service.decide_review(core, order_id, body.accept))
+    return StatusAnswer.model_validate(await service.decide_review(core, caller, order_id, body.accept))
 
 
 @router.put("/{order_id}/status", summary="Tell a step of the fulfilment", responses=responses(401, 403, 404, 409))
 async def fulfil_order(
-    order_id: UUID, body: StatusRequest, core: CoreDep, _: Annotated[Caller, needs(Permission.FULFIL_ORDERS)]
+    order_id: UUID, body: StatusRequest, core: CoreDep, caller: Annotated[Caller, needs(Permission.FULFIL_ORDERS)]
 ) -> StatusAnswer:
-    return StatusAnswer.model_validate(await service.fulfil(core, order_id, body.status))
+    return StatusAnswer.model_validate(await service.fulfil(core, caller, order_id, body.status))

@@ -12,12 +12,13 @@ from lakefront.contracts.commerce import OrderStatus
 from lakefront.money import money_text
 from transactional.inventory import service as inventory
 from transactional.orders import projection, store
-from transactional.orders.access import check_owner
+from transactional.orders.access import check_owner, is_own
 from transactional.orders.errors import NotInThisStatus, NotPaid, StillRunning
 from transactional.orders.history import BrokenHistory
 from transactional.orders.moves import OrderMoved, move
 from transactional.orders.states import CANCELLABLE, MOVES
 from transactional.payments import changes
+from transactional.platform.audit import note
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.database import Connection
@@ -26,7 +27,7 @@ from transactional.platform.query import Row, first, rows
 from transactional.promotions import service as promotions
 from transactional.stored_value import service as stored_value
 
-Then = Callable[[Connection, Row, datetime], Awaitable[None]]
+Then = Callable[[Connection, Row, str | None, datetime], Awaitable[None]]
 
 
 async def order_of(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]:
@@ -132,12 +133,14 @@ async def cancel(core: Core, caller: Caller, order_id: UUID) -> dict[str, Any]:
             raise NotInThisStatus(order_id, order["status"], "cancelled")
         return True
 
-    reason = "merchandiser_request" if caller.is_merchandiser and caller.user_id is None else "customer_request"
-    await _change(core, order_id, "cancelled", reason, allowed, _give_back(order_id, reason))
+    def reason(order: Row) -> str:
+        return "customer_request" if is_own(caller, order) else "merchandiser_request"
+
+    await _change(core, caller, order_id, "cancelled", reason, allowed, _given_back)
     return await _status(core, order_id)
 
 
-async def decide_review(core: Core, order_id: UUID, accept: bool) -> dict[str, Any]:
+async def decide_review(core: Core, caller: Caller, order_id: UUID, accept: bool) -> dict[str, Any]:
     """A person's decision on a held order: accepted it is confirmed and captured, refused it is voided and released."""
 
     def allowed(order: Row) -> bool:
@@ -146,13 +149,13 @@ async def decide_review(core: Core, order_id: UUID, accept: bool) -> dict[str, A
         return True
 
     if accept:
-        await _change(core, order_id, "confirmed", "review_accepted", allowed, _accepted(core))
+        await _change(core, caller, order_id, "confirmed", lambda _: "review_accepted", allowed, _accepted(core))
     else:
-        await _change(core, order_id, "cancelled", "review_refused", allowed, _give_back(order_id, "review_refused"))
+        await _change(core, caller, order_id, "cancelled", lambda _: "review_refused", allowed, _given_back)
     return await _status(core, order_id)
 
 
-async def fulfil(core: Core, order_id: UUID, status: OrderStatus) -> dict[str, Any]:
+async def fulfil(core: Core, caller: Caller, order_id: UUID, status: OrderStatus) -> dict[str, Any]:
     """A step of the fulfilment: processing, shipped, delivered. Repeating it changes nothing."""
 
     def allowed(order: Row) -> bool:
@@ -162,21 +165,28 @@ async def fulfil(core: Core, order_id: UUID, status: OrderStatus) -> dict[str, A
             raise NotInThisStatus(order_id, order["status"], status)
         return True
 
-    async def sent(connection: Connection, _: Row, now: datetime) -> None:
+    async def sent(connection: Connection, _: Row, __: str | None, now: datetime) -> None:
         if status in ("processing", "shipped"):
             await _check_paid(connection, order_id)
         if status == "shipped":
             await changes.ask_capture(connection, order_id, now)
             await inventory.ship(connection, order_id)
 
-    await _change(core, order_id, status, None, allowed, sent)
+    await _change(core, caller, order_id, status, lambda _: None, allowed, sent)
     return await _status(core, order_id)
 
 
 async def _change(
-    core: Core, order_id: UUID, status: OrderStatus, reason: str | None, allowed: Callable[[Row], bool], then: Then
+    core: Core,
+    caller: Caller,
+    order_id: UUID,
+    status: OrderStatus,
+    reason_of: Callable[[Row], str | None],
+    allowed: Callable[[Row], bool],
+    then: Then,
 ) -> None:
-    """Lock the order, move it on if that is allowed, and do what goes with it, in one transaction."""
+    """Lock the order, move it on if that is allowed, and do what goes with it, in one transaction. Who changes an order that
+    is not their own stands in the audit log."""
     now = core.clock.now()
     async with core.db.transaction() as connection:
         await rows(connection, store.LOCK_RESERVATIONS, {"order_id": order_id})
@@ -185,6 +195,7 @@ async def _change(
             raise not_found("order", order_id)
         if not allowed(order):
             return
+        reason = reason_of(order)
         try:
             await move(
                 connection, order_id, order["user"], order["status"], status,
@@ -192,25 +203,26 @@ async def _change(
             )  # fmt: skip
         except OrderMoved as moved:
             raise AssertionError("the order's row is locked") from moved
-        await then(connection, order, now)
+        await then(connection, order, reason, now)
+        if not is_own(caller, order):
+            await note(connection, caller.actor, f"order_{status}", order_id, before=order["status"], reason=reason)
 
 
-def _give_back(order_id: UUID, reason: str) -> Then:
-    async def then(connection: Connection, order: Row, now: datetime) -> None:
-        await changes.give_back(connection, order_id, now, reason)
-        held = await rows(connection, store.LOCK_RESERVATIONS, {"order_id": order_id})
-        await inventory.release(connection, [row["id"] for row in held], now)
-        await promotions.release(connection, order_id, now)
-        if order["stored_value"]:
-            await stored_value.give_back(connection, order_id, now)
-
-    return then
+async def _given_back(connection: Connection, order: Row, reason: str | None, now: datetime) -> None:
+    order_id = order["id"]
+    assert reason is not None, "an order is cancelled for a reason"
+    await changes.give_back(connection, order_id, now, reason)
+    held = await rows(connection, store.LOCK_RESERVATIONS, {"order_id": order_id})
+    await inventory.release(connection, [row["id"] for row in held], now)
+    await promotions.release(connection, order_id, now)
+    if order["stored_value"]:
+        await stored_value.give_back(connection, order_id, now)
 
 
 def _accepted(core: Core) -> Then:
     """An order that a person accepted is paid like any other: at once or with the shipment, as the policy says."""
 
-    async def then(connection: Connection, order: Row, now: datetime) -> None:
+    async def then(connection: Connection, order: Row, _: str | None, now: datetime) -> None:
         payment = await changes.latest(connection, order["id"])
         if payment is None or payment["status"] != "authorized":
             raise NotInThisStatus(order["id"], order["status"], "captured")

@@ -48,10 +48,10 @@ async def status(payment_id: UUID, core: CoreDep, caller: CallerDep) -> PaymentA
 async def refund(
     body: RefundRequest,
     core: CoreDep,
-    _: Annotated[Caller, needs(Permission.REFUND_PAYMENTS)],
+    caller: Annotated[Caller, needs(Permission.REFUND_PAYMENTS)],
     idempotency_key: IdempotencyKey = None,
 ) -> RefundAnswer:
-    return RefundAnswer.model_validate(await service.refund(core, body, idempotency_key))
+    return RefundAnswer.model_validate(await service.refund(core, caller, body, idempotency_key))
 
 
 @router.post(

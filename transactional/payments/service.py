@@ -12,6 +12,7 @@ from transactional.orders.access import check_owner
 from transactional.payments import changes, operations, store
 from transactional.payments.schemas import RefundRequest
 from transactional.platform.amounts import fits
+from transactional.platform.audit import note
 from transactional.platform.authentication import Caller
 from transactional.platform.core import Core
 from transactional.platform.errors import Problem, not_found
@@ -43,7 +44,7 @@ async def status_of(core: Core, caller: Caller, payment_id: UUID) -> dict[str, A
     }
 
 
-async def refund(core: Core, request: RefundRequest, key: str | None) -> dict[str, Any]:
+async def refund(core: Core, caller: Caller, request: RefundRequest, key: str | None) -> dict[str, Any]:
     """Accept a refund. All refunds together never exceed what was captured; one key is one refund. Without an amount it
     is of everything, stored value included."""
     now = core.clock.now()
@@ -73,6 +74,7 @@ async def refund(core: Core, request: RefundRequest, key: str | None) -> dict[st
         if everything and not amount and (returned or not payment["amount"]):
             if payment["status"] == "captured":
                 await changes.change(connection, payment["id"], "refunded", now, reason=request.reason)
+                await note(connection, caller.actor, "payment_refunded", payment["id"])
             return _refund_answer(operation_id or new_id(), request.payment_id, amount, currency, "done")
         asked = None
         if amount > 0:
@@ -85,6 +87,8 @@ async def refund(core: Core, request: RefundRequest, key: str | None) -> dict[st
                 f"The payment is {payment['status']}; {money_text(remaining, currency)} {currency} can be refunded.",
                 refundable=money_text(remaining, currency),
             )
+        told = money_text(amount, currency)
+        await note(connection, caller.actor, "payment_refunded", payment["id"], amount=told, currency=currency)
     return _refund_answer(asked, request.payment_id, amount, currency, "due")
 
 
